@@ -22,7 +22,7 @@ const (
 	acidPrefix = "ESINDEX_ACID_PREFIX"
 )
 
-// TestAcid tests that the index ends equal to the shop's database, whenever the engine's process is killed.
+// The index ends equal to the database of the shop, at whatever moment the process of the engine is killed.
 func TestAcid(t *testing.T) {
 	server := estest.Plain(t)
 	acidtest.Run(t, acidtest.Scenario{SmallReindexes: 4}, func(t *testing.T, _ string) []string {
@@ -31,7 +31,7 @@ func TestAcid(t *testing.T) {
 	})
 }
 
-// openAcid opens the index of a scenario, in the process that is killed.
+// openAcid opens the index of a scenario. It runs in the process that is killed.
 func openAcid(context.Context, string) (acidtest.Index, error) {
 	address, err := url.Parse(os.Getenv(acidURL))
 	if err != nil {
@@ -54,7 +54,7 @@ func openAcid(context.Context, string) (acidtest.Index, error) {
 	}}, nil
 }
 
-// bodiesOf returns the bodies of all live documents of a tenant, from one search.
+// bodiesOf returns the bodies of the live documents of a tenant by id, from one search.
 func bodiesOf(ctx context.Context, ix *Index, tenant string) (map[string]string, error) {
 	var answer struct {
 		Hits struct {

@@ -13,8 +13,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A server that takes requests of 1 MB, and no more than 1.2 MB of writes at the same time, gets a catalogue whose
-// batches begin at 2 MiB, eight of them at the same time. Only the first few requests are refused.
+// A run adapts to a server that accepts requests of 1 MB, and concurrent writes of 1.2 MB. It begins with eight
+// concurrent batches of 2 MiB. Only a few of its requests are refused, and all products are indexed.
 func TestAdaptsToASmallServer(t *testing.T) {
 	onlyInCI(t)
 	server := estest.Own(t, estest.Options{Settings: map[string]string{
@@ -51,16 +51,17 @@ func TestAdaptsToASmallServer(t *testing.T) {
 	}
 	report, err := engine.Run(t.Context(), acme)
 	if err != nil || report.Indexed != n {
-		t.Fatalf("indexed %d, error %v", report.Indexed, err)
+		t.Fatalf("indexed %d, error %v, want %d", report.Indexed, err, n)
 	}
-	t.Logf("%d writes, %d too large, %d too many, at last up to %d bytes", writes, large, late, bytes)
+	t.Logf("of %d requests, %d were too large and %d too many at a time; the last limit is %d bytes",
+		writes, large, late, bytes)
 	if large == 0 || large > 24 {
-		t.Errorf("%d of %d requests were too large", large, writes)
+		t.Errorf("%d of %d requests are too large, want 1 to 24", large, writes)
 	}
 	if late > 24+writes/8 {
-		t.Errorf("%d of %d requests came too early", late, writes)
+		t.Errorf("%d of %d requests are refused for overload, want at most %d", late, writes, 24+writes/8)
 	}
-	if bytes > 1300_000 { // the first halving that is refused has 1.3 MB
-		t.Errorf("at last requests of up to %d bytes", bytes)
+	if bytes > 1300_000 { // a request of 1.3 MB is refused
+		t.Errorf("the last limit of a request is %d bytes, want at most 1.3 MB", bytes)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// definitions returns the definitions of an index's aliases, without those that only this package uses.
+// definitions returns the definitions of the aliases of an index, without those of this package itself.
 func definitions(t *testing.T, ix *Index, index string) map[string]string {
 	t.Helper()
 	found, err := ix.look(t.Context(), index)
@@ -31,7 +31,7 @@ func definitions(t *testing.T, ix *Index, index string) map[string]string {
 	return out
 }
 
-// The switch keeps what others have set on the tenant's alias and on the live index, and so does a rollback.
+// A switch and a rollback keep the settings of the tenant's alias, and the other aliases of the live index.
 func TestAliasesMove(t *testing.T) {
 	for _, keep := range []int{0, 1} {
 		t.Run(fmt.Sprintf("keep=%d", keep), func(t *testing.T) {
@@ -45,12 +45,12 @@ func TestAliasesMove(t *testing.T) {
 				{"add":{"index":"`+old+`","alias":"`+all+`","filter":`+hide+`,"routing":"7"}}]}`)
 			before := definitions(t, ix, old)
 			if before[alias+" filter"] == "" || before[all+" search_routing"] == "" || before[alias+" is_hidden"] == "" {
-				t.Fatalf("the server has %v", before)
+				t.Fatalf("the server has the definitions %v, want those that were set", before)
 			}
 			g := begin(t, ix)
 			fill(t, g, 4, "2")
 			if g.sealed.Live != 3 {
-				t.Errorf("%d products are live, want 3: those that the filter hides also count", g.sealed.Live)
+				t.Errorf("%d products are live, want 3, with the one that the filter hides", g.sealed.Live)
 			}
 			commit(t, g)
 			assertDefinitions(t, definitions(t, ix, g.name), before)
@@ -80,7 +80,7 @@ func assertDefinitions(t *testing.T, got, want map[string]string) {
 	}
 }
 
-// Begin fails if two live indexes have different definitions of the tenant's alias.
+// Begin fails if two live indexes define the tenant's alias differently.
 func TestAliasesDiffer(t *testing.T) {
 	ix := open(t, nil)
 	name := publish(t, ix, 3, "1")
@@ -89,7 +89,7 @@ func TestAliasesDiffer(t *testing.T) {
 	_, err := ix.Begin(t.Context(), acme)
 	_, temporary := asTemporary(err)
 	if err == nil || temporary || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "handmade") {
-		t.Errorf("begin: %v; want a lasting error that names both indexes", err)
+		t.Errorf("begin: error %v, want a lasting one that names both indexes", err)
 	}
 	assertIndexes(t, ix, name, ix.cfg.Prefix+"-handmade")
 }
@@ -109,14 +109,14 @@ func TestAliasesChangeMeanwhile(t *testing.T) {
 	must(t, ix, http.MethodDelete, "/"+old+"/_alias/"+all, "")
 	err = g.resolve(t.Context(), g.swap(t.Context(), s))
 	if _, temporary := asTemporary(err); !temporary {
-		t.Errorf("a switch whose plan is out of date: %v; want an error that is temporary", err)
+		t.Errorf("switch with an outdated plan: error %v, want a temporary one", err)
 	}
 	commit(t, g)
 	assertBears(t, ix, all)
 	assertLive(t, ix, 4, "2")
 }
 
-// The aliases in Config.Aliases exist after the first run of each tenant.
+// The first run of each tenant creates the aliases of Config.Aliases.
 func TestHostAliases(t *testing.T) {
 	prefix := ""
 	ix := open(t, func(c *Config) {
@@ -132,7 +132,7 @@ func TestHostAliases(t *testing.T) {
 	}
 	assertBears(t, ix, prefix+"x-other")
 	if d := definitionOf(t, ix, prefix+"x-acme"); !strings.Contains(d, "rev.keyword") {
-		t.Errorf("the host's alias is %s", d)
+		t.Errorf("the host's alias is %s, want one with a filter by rev.keyword", d)
 	}
 }
 
@@ -141,7 +141,7 @@ func definitionOf(t *testing.T, ix *Index, alias string) string {
 	return must(t, ix, http.MethodGet, "/_alias/"+alias, "")
 }
 
-// Neither Reap, nor the switch, nor Abort deletes an index to which somebody added an alias.
+// Reap, the switch and Abort do not delete an index to which somebody has added an alias.
 func TestSomebodysIndexStays(t *testing.T) {
 	var logged journal
 	ix := open(t, func(c *Config) { c.Logger = logged.logger() })
@@ -172,7 +172,7 @@ func TestSomebodysIndexStays(t *testing.T) {
 	ix.retire(t.Context(), g.names, s.retired)
 	ix.now = func() time.Time { return time.Now().Add(24 * time.Hour) }
 	if n, err := ix.Reap(t.Context(), acme); n != 0 || err != nil {
-		t.Errorf("reaped %d, error %v", n, err)
+		t.Errorf("reaped %d, error %v, want 0", n, err)
 	}
 	assertIndexes(t, ix, aborted.name, old, g.name)
 	for _, index := range []string{aborted.name, old} {
@@ -184,7 +184,7 @@ func TestSomebodysIndexStays(t *testing.T) {
 		must(t, ix, http.MethodDelete, "/"+index+"/_alias/"+ix.cfg.Prefix+"x-pinned", "")
 	}
 	if n, err := ix.Reap(t.Context(), acme); n != 2 || err != nil {
-		t.Errorf("reaped %d, error %v, after the alias is gone; want 2", n, err)
+		t.Errorf("reaped %d without the alias, error %v, want 2", n, err)
 	}
 	assertIndexes(t, ix, g.name)
 	if !logged.says("deleted an index", old) {
@@ -192,7 +192,7 @@ func TestSomebodysIndexStays(t *testing.T) {
 	}
 }
 
-// The replaced index is not deleted if an operator moves the alias back to it before its deletion.
+// A replaced index is not deleted if an operator has moved the alias back to it meanwhile.
 func TestRollbackByHandBeforeRetiring(t *testing.T) {
 	ix := open(t, nil)
 	old := publish(t, ix, 3, "1")
@@ -211,13 +211,13 @@ func TestRollbackByHandBeforeRetiring(t *testing.T) {
 	ix.retire(t.Context(), g.names, s.retired)
 	assertLive(t, ix, 3, "1")
 	if n, err := ix.Reap(t.Context(), acme); n != 1 || err != nil {
-		t.Errorf("reaped %d, error %v; want the one that nobody wants", n, err)
+		t.Errorf("reaped %d, error %v, want the index from which the alias was moved", n, err)
 	}
 	assertIndexes(t, ix, old)
 	assertLive(t, ix, 3, "1")
 }
 
-// An index stays if an operator made it live before its deletion and it has become a kept generation since.
+// A replaced index is not deleted if an operator has made it live meanwhile, and it is a kept generation by now.
 func TestKeptBeforeRetiring(t *testing.T) {
 	ix := open(t, func(c *Config) { c.KeepPrevious = 1 })
 	first := publish(t, ix, 1, "1")
@@ -229,14 +229,14 @@ func TestKeptBeforeRetiring(t *testing.T) {
 	}
 	byHand(t, ix, g.name, first)
 	fourth := publish(t, ix, 4, "4")
-	if err := g.Abort(t.Context()); err != nil { // which deletes what its Commit has replaced
+	if err := g.Abort(t.Context()); err != nil { // deletes the indexes that the commit has replaced
 		t.Fatal(err)
 	}
 	assertBears(t, ix, ix.Alias(acme), fourth)
 	assertKept(t, ix, first)
 }
 
-// byHand moves the tenant's alias like an operator.
+// byHand moves the tenant's alias as an operator does.
 func byHand(t *testing.T, ix *Index, from, to string) {
 	t.Helper()
 	must(t, ix, http.MethodPost, "/_aliases", `{"actions":[{"remove":{"index":"`+from+`","alias":"`+ix.Alias(acme)+`"}},
@@ -250,7 +250,7 @@ func TestKeepPreviousAfterRollbackByHand(t *testing.T) {
 	second := publish(t, ix, 2, "2")
 	byHand(t, ix, second, first)
 	if err := rollback(t, ix); !errors.Is(err, reindex.ErrNoPrevious) {
-		t.Errorf("a rollback to what is live already: %v", err)
+		t.Errorf("rollback to the live index: error %v, want %v", err, reindex.ErrNoPrevious)
 	}
 	assertLive(t, ix, 1, "1")
 	third := publish(t, ix, 3, "3")
@@ -267,7 +267,7 @@ func TestKeepPreviousAfterRollbackByHand(t *testing.T) {
 		}
 	}
 	if notes != 1 {
-		t.Errorf("index %s has %d notes of when it was replaced, want the last one alone", first, notes)
+		t.Errorf("index %s has %d notes of when it was replaced, want only the last one", first, notes)
 	}
 	if err := rollback(t, ix); err != nil {
 		t.Fatal(err)
@@ -276,8 +276,7 @@ func TestKeepPreviousAfterRollbackByHand(t *testing.T) {
 	assertKept(t, ix, third)
 }
 
-// An index with the name of the alias is not deleted if KeepPrevious is set. Otherwise it is deleted, and the log says
-// so.
+// An index with the name of the alias is deleted, and the log says so. If KeepPrevious is set, runs fail instead.
 func TestConcreteIndex(t *testing.T) {
 	var logged journal
 	stray := func(ix *Index) {
@@ -289,7 +288,7 @@ func TestConcreteIndex(t *testing.T) {
 	ix := open(t, keeping)
 	stray(ix)
 	if _, err := ix.Begin(t.Context(), acme); err == nil || !strings.Contains(err.Error(), "KeepPrevious") {
-		t.Errorf("begin: %v", err)
+		t.Errorf("begin: error %v, want one with KeepPrevious", err)
 	}
 	assertLive(t, ix, 1, "stray")
 
@@ -298,7 +297,7 @@ func TestConcreteIndex(t *testing.T) {
 	fill(t, g, 3, "1")
 	stray(ix)
 	if err := g.Commit(t.Context()); err == nil || !strings.Contains(err.Error(), "KeepPrevious") {
-		t.Errorf("commit: %v", err)
+		t.Errorf("commit: error %v, want one with KeepPrevious", err)
 	}
 	assertLive(t, ix, 1, "stray")
 
@@ -310,7 +309,7 @@ func TestConcreteIndex(t *testing.T) {
 	}
 }
 
-// A generation is no longer in use after a failed Abort: its signs of life end, and Reap deletes it.
+// After a failed Abort, a generation shows no more signs of life, and Reap deletes it.
 func TestAbortThatFails(t *testing.T) {
 	ix := open(t, nil)
 	publish(t, ix, 3, "live")
@@ -325,14 +324,14 @@ func TestAbortThatFails(t *testing.T) {
 	}
 	err := g.Abort(t.Context())
 	if _, temporary := asTemporary(err); !temporary {
-		t.Errorf("abort during a snapshot: %v; want an error that is temporary", err)
+		t.Errorf("abort during a snapshot: error %v, want a temporary one", err)
 	}
 	ix.transport = working
 	if ix.isOpen(g.name) {
-		t.Error("the generation is still in use")
+		t.Error("the generation is open after Abort")
 	}
 	if n, err := ix.Reap(reindex.WithFence(t.Context(), 0), acme); n != 1 || err != nil {
-		t.Errorf("reaped %d, error %v; want 1", n, err)
+		t.Errorf("reaped %d, error %v, want 1", n, err)
 	}
 	assertLive(t, ix, 3, "live")
 }

@@ -22,19 +22,19 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// benchWorkers is how many goroutines send requests in BenchmarkLoad: the BulkIndexer's own default on two cores. Its
-// requests are of 5 MB, its default, the engine's as large as Limits says.
+// benchWorkers is the number of goroutines that send requests in BenchmarkLoad, which is the BulkIndexer's default on
+// two cores. The requests of the BulkIndexer have its default of 5 MB, those of the engine the size in Limits.
 const benchWorkers = 2
 
 var twoWorkers = &reindex.Config{Workers: benchWorkers}
 
-// BenchmarkLoad loads a real catalogue into a new index of the same settings and mappings: through the engine, and
-// beside it through the client library's own BulkIndexer. cpu-ms/op and B/op are the client's alone.
+// BenchmarkLoad loads a real catalogue into a new index, through the engine and through the BulkIndexer of
+// go-elasticsearch, with the same settings and mappings. cpu-ms/op and B/op are of this process, without the server.
 func BenchmarkLoad(b *testing.B) {
 	products := catalogue(b, "pcparts.jsonl.gz")
 	transport := estest.Plain(b).Transport(b)
 	err := engineLoad(b, openOn(b, transport, nil), products, twoWorkers)
-	if err != nil { // the server is slow until it is warm
+	if err != nil { // an unmeasured load, since the server is slow at first
 		b.Fatal(err)
 	}
 	b.Run("engine", func(b *testing.B) {
@@ -47,7 +47,7 @@ func BenchmarkLoad(b *testing.B) {
 	})
 }
 
-// measure reports, beside the usual figures, the processor time of this process.
+// measure measures load, and also reports the processor time of this process.
 func measure(b *testing.B, load func() error) {
 	b.Helper()
 	b.ReportAllocs()
@@ -70,10 +70,9 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// BenchmarkSweep loads a real catalogue with fixed sizes of requests and numbers of them in flight, and as Limits says
-// and the engine adapts it, in alternating order, each as often as the benchmark has rounds (-benchtime 5x). It prints
-// the medians, with the processor time of the server, and reports how the adaptive load compares with the best fixed
-// one.
+// BenchmarkSweep loads a real catalogue with fixed sizes and numbers of concurrent requests, and with those to which
+// the engine adapts. Each round (-benchtime 5x) has all of these loads, in alternating order. It prints the median time
+// of each, with the processor time of the server, and reports the ratio of the adaptive load to the best fixed one.
 func BenchmarkSweep(b *testing.B) {
 	products := catalogue(b, "pcparts.jsonl.gz")
 	transport := estest.Plain(b).Transport(b)
@@ -85,7 +84,7 @@ func BenchmarkSweep(b *testing.B) {
 			settings = append(settings, &setting{ix: openOn(b, transport, nil), limits: limits})
 		}
 	}
-	for range 3 { // the server takes twice the time until it is warm
+	for range 3 { // unmeasured loads, since the server takes twice the time at first
 		if err := adaptive.load(b, products); err != nil {
 			b.Fatal(err)
 		}
@@ -102,7 +101,7 @@ func BenchmarkSweep(b *testing.B) {
 	slices.SortFunc(settings, func(x, y *setting) int { return cmp.Compare(median(x.took), median(y.took)) })
 	var fixed []*setting
 	for _, s := range settings {
-		fmt.Fprintf(os.Stdout, "%-14s %6.2f s, at best %6.2f s, server %6.2f s of processor time\n",
+		fmt.Fprintf(os.Stdout, "%-14s median %6.2f s, minimum %6.2f s, processor time of the server %6.2f s\n",
 			s, median(s.took).Seconds(), slices.Min(s.took).Seconds(), median(s.cpu).Seconds())
 		if s != &adaptive {
 			fixed = append(fixed, s)
@@ -112,10 +111,10 @@ func BenchmarkSweep(b *testing.B) {
 	b.ReportMetric(float64(median(adaptive.cpu))/float64(median(fixed[0].cpu)), "adaptive/best-fixed-cpu")
 }
 
-// setting is one way to load, and what it took each time.
+// setting is one way to load, with the times of its loads.
 type setting struct {
 	ix        *Index
-	limits    reindex.Limits // none: those of the Index
+	limits    reindex.Limits // the zero value for those of the Index
 	took, cpu []time.Duration
 }
 
@@ -142,7 +141,7 @@ func (s *setting) load(b *testing.B, products reindextest.Slice) error {
 	return nil
 }
 
-// fixedSizes is an Index with other limits.
+// fixedSizes is an Index with fixed limits.
 type fixedSizes struct {
 	*Index
 
@@ -156,7 +155,7 @@ func median(of []time.Duration) time.Duration {
 	return sorted[len(sorted)/2]
 }
 
-// serverTime returns how much processor time the server has used.
+// serverTime returns the processor time that the server has used since its start.
 func serverTime(b *testing.B, ix *Index) time.Duration {
 	b.Helper()
 	var answer struct {
@@ -192,8 +191,7 @@ func engineLoad(b *testing.B, ix reindex.Indexer, products reindextest.Slice, cf
 	return err
 }
 
-// bulkIndexerLoad does with the BulkIndexer what a run does: a new index with refresh off, the load, the settings, a
-// refresh, the alias.
+// bulkIndexerLoad does the same as a run, but writes through the BulkIndexer.
 func bulkIndexerLoad(b *testing.B, ix *Index, products reindextest.Slice) error {
 	b.Helper()
 	ctx := context.WithoutCancel(b.Context())
@@ -226,10 +224,10 @@ func bulkIndexerLoad(b *testing.B, ix *Index, products reindextest.Slice) error 
 	return gen.Abort(ctx)
 }
 
-// clientOf is a transport as the BulkIndexer takes it.
+// clientOf makes a transport a client of the BulkIndexer.
 type clientOf struct{ esapi.Transport }
 
-// BenchmarkBody reads the body of one request: the rest of the client's work when the server takes no time.
+// BenchmarkBody writes a batch to a server that takes no time, so that only the work of this package is measured.
 func BenchmarkBody(b *testing.B) {
 	products := reindextest.Products(1000, "1")
 	ix, err := New(sink{}, nil)
@@ -245,7 +243,7 @@ func BenchmarkBody(b *testing.B) {
 	}
 }
 
-// sink is a server that takes everything.
+// sink is a server that accepts all requests.
 type sink struct{}
 
 func (sink) Perform(req *http.Request) (*http.Response, error) {

@@ -13,8 +13,8 @@ import (
 	"productindex/reindex"
 )
 
-// For all ids and bodies, the body of a request has a line for each action and each product. A deletion has only the
-// line of its action.
+// For all ids and bodies, a request has one line for each action, and one for the body of each product that is not
+// deleted.
 func FuzzBulk(f *testing.F) {
 	f.Add("1", `{"a":1}`, `"\`+"\u2028", `{"b":"ü"}`)
 	f.Add("a\x01\n", `{}`, `},{"index":{"_id":"x`, `{"c":[]}`)
@@ -22,7 +22,7 @@ func FuzzBulk(f *testing.F) {
 		products := []reindex.Product{{ID: id1, Body: []byte(body1)}, {ID: id2, Body: []byte(body2)}}
 		sent, _ := admit(products)
 		if len(sent) < 2 || !utf8.ValidString(id1) || !utf8.ValidString(id2) {
-			t.Skip("no two products with ids that Elasticsearch takes")
+			t.Skip("Elasticsearch does not accept these products")
 		}
 		sent = []reindex.Product{sent[0], {ID: id2}, sent[1]}
 		b := newBulk(sent)
@@ -36,11 +36,11 @@ func FuzzBulk(f *testing.F) {
 			t.Fatal(err)
 		}
 		if int64(len(text)) != b.length {
-			t.Errorf("the body has %d bytes, announced are %d", len(text), b.length)
+			t.Errorf("the length of the request is %d, want %d", b.length, len(text))
 		}
 		lines := bytes.Split(bytes.TrimSuffix(text, lineFeed), lineFeed)
 		if len(lines) != 5 {
-			t.Fatalf("%d lines, want 5: %q", len(lines), text)
+			t.Fatalf("the request has %d lines, want 5: %q", len(lines), text)
 		}
 		for _, p := range sent {
 			var action map[string]struct {
@@ -51,7 +51,7 @@ func FuzzBulk(f *testing.F) {
 				kind = "delete"
 			}
 			if err := json.Unmarshal(lines[0], &action); err != nil || len(action) != 1 || action[kind].ID != p.ID {
-				t.Errorf("action %q, error %v, want %s of the id %q", lines[0], err, kind, p.ID)
+				t.Errorf("action %q, error %v, want %s with the id %q", lines[0], err, kind, p.ID)
 			}
 			lines = lines[1:]
 			if deletes(p) {
@@ -66,14 +66,14 @@ func FuzzBulk(f *testing.F) {
 }
 
 func TestBulkReader(t *testing.T) {
-	b := newBulk(
-		[]reindex.Product{{ID: "1", Body: []byte(`{"a":1}`)}, {ID: `gone"`}, {ID: `2"`, Body: []byte(`{}`)}, {ID: "3"}},
-	)
+	b := newBulk([]reindex.Product{
+		{ID: "1", Body: []byte(`{"a":1}`)}, {ID: `gone"`}, {ID: `2"`, Body: []byte(`{}`)}, {ID: "3"},
+	})
 	r, _ := b.open()
 	want := `{"index":{"_id":"1"}}` + "\n" + `{"a":1}` + "\n" + `{"delete":{"_id":"gone\""}}` + "\n" +
 		`{"index":{"_id":"2\""}}` + "\n{}\n" + `{"delete":{"_id":"3"}}` + "\n"
 	if b.length != int64(len(want)) {
-		t.Errorf("the body is announced with %d bytes, it has %d", b.length, len(want))
+		t.Errorf("the length of the request is %d, want %d", b.length, len(want))
 	}
 	if err := iotest.TestReader(r, []byte(want)); err != nil {
 		t.Error(err)
@@ -81,7 +81,7 @@ func TestBulkReader(t *testing.T) {
 	late, _ := b.open()
 	b.release()
 	if n, err := late.Read(make([]byte, 10)); n != 0 || !errors.Is(err, errReleased) {
-		t.Errorf("a read after the release: %d bytes, %v", n, err)
+		t.Errorf("a read after the release: %d bytes, error %v, want %v", n, err, errReleased)
 	}
 }
 
@@ -95,11 +95,11 @@ func TestAdmit(t *testing.T) {
 	fit, unfit := admit(batch)
 	if len(fit) != 3 || len(unfit) != 4 || unfit[0].ID != batch[1].ID || unfit[1].ID != "" ||
 		unfit[2].ID != "bodiless" || unfit[3].ID != "injected" {
-		t.Errorf("fit: %v; unfit: %v", fit, unfit)
+		t.Errorf("accepted %v, refused %v, want 3 accepted and 4 refused", fit, unfit)
 	}
 	for _, item := range unfit {
 		if item.Retryable {
-			t.Errorf("%v cannot succeed later", item)
+			t.Errorf("the error %v is retryable", item)
 		}
 	}
 }
@@ -112,11 +112,11 @@ func TestFailedItems(t *testing.T) {
 	ok := `{"index":{"status":201}}`
 	for _, test := range []struct {
 		name, text string
-		failed     string // the ids, retryable ones with a +
+		failed     string // the ids, with a + if retryable
 		broken     bool
 	}{
-		{name: "well", text: `{"errors":false,"items":[` + ok + `,` + ok + `]}`},
-		{name: "well, in another order", text: `{"items":[` + ok + `,` + ok + `],"errors":false}`},
+		{name: "success", text: `{"errors":false,"items":[` + ok + `,` + ok + `]}`},
+		{name: "success, in another order", text: `{"items":[` + ok + `,` + ok + `],"errors":false}`},
 		{
 			name: "overload",
 			text: `{"errors":true,"items":[` + ok + `,` + item("429", "es_rejected_execution_exception") + `]}`, failed: "b+",
@@ -153,7 +153,7 @@ func TestFailedItems(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			failed, err := failedItems([]byte(test.text), products)
 			if (err != nil) != test.broken {
-				t.Fatalf("error %v", err)
+				t.Fatalf("error %v, want one: %v", err, test.broken)
 			}
 			var got string
 			for _, f := range failed {
@@ -169,7 +169,7 @@ func TestFailedItems(t *testing.T) {
 	}
 }
 
-// A deletion can fail like a write, but succeeds if the product does not exist.
+// A deletion can fail as a write can, but it succeeds if the product does not exist.
 func TestFailedDeletions(t *testing.T) {
 	products := []reindex.Product{{ID: "a", Body: []byte(`{}`)}, {ID: "b"}}
 	for text, want := range map[string]string{
@@ -189,7 +189,7 @@ func TestFailedDeletions(t *testing.T) {
 			}
 		}
 		if err != nil || got != want {
-			t.Errorf("%s: failed %q, error %v; want %q", text, got, err, want)
+			t.Errorf("%s: failed %q, error %v, want %q", text, got, err, want)
 		}
 	}
 }
@@ -202,7 +202,7 @@ func FuzzFailedItems(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		failed, err := failedItems(text, []reindex.Product{{ID: "a", Body: []byte(`{}`)}, {ID: "b"}})
 		if err != nil && failed != nil || len(failed) > 2 {
-			t.Errorf("%v, %v", failed, err)
+			t.Errorf("failed %v, error %v, want at most 2 products or an error", failed, err)
 		}
 	})
 }

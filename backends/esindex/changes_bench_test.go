@@ -13,8 +13,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// BenchmarkChanges measures changes through the engine, beside bulk requests of go-elasticsearch to an index of the
-// same settings, mapping and products. The catalogues have two sizes, because a run has fixed costs.
+// BenchmarkChanges measures changes through the engine, beside bulk requests of go-elasticsearch to an index with the
+// same settings, mapping and products. There are catalogues of two sizes, because a run has fixed costs.
 func BenchmarkChanges(b *testing.B) {
 	all := catalogue(b, "pcparts.jsonl.gz")
 	for _, n := range []int{5000, len(all)} {
@@ -40,7 +40,7 @@ func benchmarkChanges(b *testing.B, products []reindex.Product) {
 	})
 }
 
-// bulkPlainly writes products as one bulk request.
+// bulkPlainly writes products in one bulk request, without this package.
 func bulkPlainly(b *testing.B, to *Index, products []reindex.Product) error {
 	b.Helper()
 	var body bytes.Buffer

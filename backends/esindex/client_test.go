@@ -13,7 +13,7 @@ import (
 	"productindex/reindex"
 )
 
-// answers is a transport that gives one answer to every call.
+// answers is a transport that answers every request alike.
 type answers struct {
 	status int
 	header http.Header
@@ -28,7 +28,7 @@ func (a answers) Perform(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(strings.NewReader(a.body))}, nil
 }
 
-// writeThrough makes one Write to a server that gives this answer.
+// writeThrough returns the error of a Write to a server that gives this answer.
 func writeThrough(t *testing.T, a answers) error {
 	t.Helper()
 	ix, err := New(a, nil)
@@ -109,7 +109,8 @@ func TestWriteErrors(t *testing.T) {
 			}
 			if err == nil || kind != test.kind || wait < test.wait || wait > test.wait+10*time.Second ||
 				!strings.Contains(err.Error(), test.says) {
-				t.Errorf("%s after %v: %v; want %s after %v, saying %q", kind, wait, err, test.kind, test.wait, test.says)
+				t.Errorf("%s error, retry after %v: %v; want %s, after %v, with %q",
+					kind, wait, err, test.kind, test.wait, test.says)
 			}
 		})
 	}
@@ -119,18 +120,18 @@ func TestWriteEndedContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	err := classifyWrite(ctx, "x", &ServerError{Status: 413})
 	if !errors.Is(err, reindex.ErrTooLarge) {
-		t.Error(err)
+		t.Errorf("error %v, want %v", err, reindex.ErrTooLarge)
 	}
 	cancel()
 	if err := classifyWrite(ctx, "x", &ServerError{Status: 413}); !errors.Is(err, context.Canceled) {
-		t.Error(err)
+		t.Errorf("after cancel: error %v, want %v", err, context.Canceled)
 	}
 }
 
 func TestLongReasons(t *testing.T) {
 	message := (&ServerError{Status: 400, Type: "t", Reason: strings.Repeat("é", 5000)}).Error()
 	if len(message) > 1000 || strings.ContainsRune(message, '\uFFFD') {
-		t.Errorf("%d bytes: %q", len(message), message)
+		t.Errorf("the message has %d bytes, want at most 1000 in valid UTF-8: %q", len(message), message)
 	}
 }
 
@@ -141,7 +142,7 @@ func FuzzServerError(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, after string) {
 		err := serverError(500, http.Header{"Retry-After": {after}}, body)
 		if err.Error() == "" || err.retryAfter < 0 {
-			t.Errorf("%q after %v", err.Error(), err.retryAfter)
+			t.Errorf("error %q, retry after %v, want a text and a time that is not negative", err.Error(), err.retryAfter)
 		}
 	})
 }
@@ -153,6 +154,6 @@ func TestCountOfSomeShards(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := ix.count(t.Context(), "products-acme-x"); !isTemporary(err) || !errors.Is(err, errPartial) {
-		t.Errorf("error %v; want a temporary one that matches %v", err, errPartial)
+		t.Errorf("count: error %v, want %v, temporarily", err, errPartial)
 	}
 }

@@ -15,13 +15,13 @@ func TestInvalidConfig(t *testing.T) {
 		ReplicaTimeout: -1, ReapAfter: time.Second,
 	})
 	if err == nil {
-		t.Fatal("no error")
+		t.Fatal("New with an invalid Config: no error")
 	}
 	for _, name := range []string{
 		"transport", "Prefix", "Settings", "Mappings", "Aliases", "ReplicaTimeout", "ReapAfter",
 	} {
 		if !strings.Contains(err.Error(), name) {
-			t.Errorf("the error does not speak of %s: %v", name, err)
+			t.Errorf("the error does not name %s: %v", name, err)
 		}
 	}
 	for _, text := range []string{``, `null`, `{}{}`, `{"a":`, `1`} {
@@ -37,8 +37,8 @@ func TestInvalidConfig(t *testing.T) {
 			t.Errorf("Aliases %q are accepted", text)
 		}
 	}
-	if _, err := New(answers{},
-		&Config{Aliases: []byte(`{"all-products":{},"shop-{tenant}":{"filter":{"term":{"x":1}}}}`)}); err != nil {
+	aliases := []byte(`{"all-products":{},"shop-{tenant}":{"filter":{"term":{"x":1}}}}`)
+	if _, err := New(answers{}, &Config{Aliases: aliases}); err != nil {
 		t.Error(err)
 	}
 	if _, err := New(answers{}, nil); err != nil {
@@ -69,7 +69,7 @@ func TestSettings(t *testing.T) {
 			}
 			test.create[hidden] = true
 			if !reflect.DeepEqual(s.create, test.create) || s.wait != test.wait {
-				t.Errorf("got %+v", s)
+				t.Errorf("settings %+v, want %v, wait for replicas: %v", s, test.create, test.wait)
 			}
 		})
 	}
@@ -85,13 +85,14 @@ func FuzzSettings(f *testing.F) {
 		}
 		for name := range s.create {
 			if !strings.HasPrefix(name, "index.") {
-				t.Errorf("setting %q", name)
+				t.Errorf("the setting %q does not begin with index.", name)
 			}
 		}
 	})
 }
 
-// The dependencies of this package become those of the host: the client's typed API alone has hundreds of packages.
+// This package has few dependencies, since they become those of the host. The client's typed API alone has hundreds of
+// packages.
 func TestDependencies(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f",
 		"{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()

@@ -14,7 +14,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// The client has its own connections, and leaves it to the engine to try again.
+// The client has connections of its own, and does not retry, since the engine does.
 func Example() {
 	server, err := url.Parse("https://search.example.com:9200")
 	if err != nil {

@@ -26,8 +26,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// faultRuns returns how many runs go through injected faults: fewer on a developer's machine, and on all releases but
-// one. The tests of meiliindex make 200, since its emulator answers faster.
+// faultRuns returns the number of runs with injected faults. There are fewer outside CI, and on OpenSearch. The tests
+// of meiliindex make 200, since its emulator answers faster.
 func faultRuns(server *estest.Server) uint64 {
 	if server.Release.Family == "opensearch" {
 		return uint64(reindextest.Seeds(12, 20))
@@ -35,7 +35,7 @@ func faultRuns(server *estest.Server) uint64 {
 	return uint64(reindextest.Seeds(12, 80))
 }
 
-// toxics are the faults of a connection to the server, each with a proxy of its own.
+// toxics are faults of connections to the server. Each has a proxy of its own.
 var toxics = []string{
 	`{"type":"limit_data","stream":"upstream","attributes":{"bytes":900}}`,
 	`{"type":"limit_data","stream":"downstream","attributes":{"bytes":40}}`,
@@ -45,7 +45,7 @@ var toxics = []string{
 	`{"type":"latency","stream":"downstream","attributes":{"latency":20}}`,
 }
 
-// startProxies starts one proxy before the server for each of the toxics, and returns their addresses.
+// startProxies starts a proxy to the server for each of the toxics, and returns the addresses of the proxies.
 func startProxies(t *testing.T, server *estest.Server) []string {
 	t.Helper()
 	upstream, err := url.Parse(server.URL)
@@ -68,19 +68,19 @@ func startProxies(t *testing.T, server *estest.Server) []string {
 	return addresses
 }
 
-// chaos is a transport to the server that makes a part of the calls fail.
+// chaos is a transport to the server that makes some of the requests fail.
 type chaos struct {
 	direct, once http.RoundTripper
 	proxies      []string
 
 	mu     sync.Mutex
 	rng    *rand.Rand
-	late   func() // a call that has failed for the client, and is still in progress
-	lateIn int    // the number of calls before it arrives
+	late   func() // sends a request that has already failed for the client; nil if there is none
+	lateIn int    // the number of requests before that
 	counts map[string]int
 }
 
-// lateCall lets the call in progress arrive if it is due.
+// lateCall sends the late request if it is due, or if now is set.
 func (c *chaos) lateCall(now bool) {
 	c.mu.Lock()
 	c.lateIn--
@@ -142,7 +142,7 @@ func (c *chaos) RoundTrip(req *http.Request) (*http.Response, error) {
 
 var errInjected = fmt.Errorf("injected: %w", syscall.ECONNRESET)
 
-// lost makes the call and loses the answer.
+// lost sends the request, and loses the answer.
 func (c *chaos) lost(req *http.Request) (*http.Response, error) {
 	res, err := c.direct.RoundTrip(req)
 	if err != nil {
@@ -152,7 +152,7 @@ func (c *chaos) lost(req *http.Request) (*http.Response, error) {
 	return nil, errors.Join(errInjected, err, res.Body.Close())
 }
 
-// later lets the call fail for the client, and makes it afterwards.
+// later makes the request fail for the client, and keeps it to be sent later.
 func (c *chaos) later(req *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
@@ -180,11 +180,11 @@ func refuse(req *http.Request, status int, body string) (*http.Response, error) 
 	}, nil
 }
 
-// strands is how many tenants go through faults at a time: most of their time they wait for the server.
+// strands is the number of tenants that run concurrently. They spend most of their time waiting for the server.
 const strands = 4
 
-// For all faults between the engine and the server, the alias points to exactly one complete index: the new one after a
-// successful run, and the old one after a failed run. Every product is accounted for.
+// Whatever the faults between the engine and the server, the alias points to exactly one complete index: the new one
+// after a successful run, and the old one after a failed run. Every product is accounted for.
 func TestFaults(t *testing.T) {
 	server := estest.Plain(t)
 	proxies := startProxies(t, server)
@@ -205,15 +205,15 @@ func TestFaults(t *testing.T) {
 		}
 	})
 	if n := succeeded.Load(); n < int64(runs)/2 && !t.Failed() {
-		t.Errorf("only %d of %d runs succeeded", n, runs)
+		t.Errorf("only %d of %d runs have succeeded, want at least half", n, runs)
 	}
 }
 
-// strand is one tenant that goes through faults, run after run.
+// strand is a tenant with a sequence of runs under faults.
 type strand struct {
 	chaos     *chaos
-	clean, ix *Index // without faults, and with them
-	live      int    // how many products are live
+	clean, ix *Index // without and with faults
+	live      int    // the number of live products
 	succeeded int
 }
 
@@ -230,7 +230,7 @@ func newStrand(t *testing.T, server *estest.Server, proxies []string) *strand {
 	return s
 }
 
-// reindex makes a run under the faults of a seed, and checks what came of it.
+// reindex makes a run under the faults of a seed, and checks its report and the live index.
 func (s *strand) reindex(t *testing.T, seed uint64) {
 	t.Helper()
 	s.chaos.mu.Lock()
@@ -247,16 +247,16 @@ func (s *strand) reindex(t *testing.T, seed uint64) {
 	case err == nil:
 		s.live, s.succeeded = n, s.succeeded+1
 		if report.Indexed != int64(n) || report.Rejected != 1 || report.Read != int64(n+1) || report.Duplicates != 0 {
-			t.Errorf("seed %d: %+v", seed, report)
+			t.Errorf("seed %d: the report is %+v, want %d products indexed and one rejected", seed, report, n)
 		}
 	case errors.As(err, new(*reindex.RunError)):
 		t.Logf("seed %d: %v", seed, err)
 	default:
-		t.Errorf("seed %d: %v", seed, err)
+		t.Errorf("seed %d: error %v, want a RunError", seed, err)
 	}
 	after := aliasOf(t, s.clean)
 	if (err == nil) == (before == after) || strings.Contains(after, ",") {
-		t.Errorf("seed %d: the alias stood for %q and stands for %q; the run's error: %v", seed, before, after, err)
+		t.Errorf("seed %d: the alias points to %q, before to %q; the run ended with error %v", seed, after, before, err)
 	}
 	if s.live == 0 {
 		return
@@ -267,11 +267,11 @@ func (s *strand) reindex(t *testing.T, seed uint64) {
 		revs[rev] = true
 	}
 	if searchErr != nil || len(found) != s.live || len(revs) != 1 || err == nil && !revs[rev] {
-		t.Errorf("seed %d: %d products of %v live, error %v; want %d", seed, len(found), revs, searchErr, s.live)
+		t.Errorf("seed %d: %d products of %v are live, error %v, want %d", seed, len(found), revs, searchErr, s.live)
 	}
 }
 
-// reap deletes what the runs have left, so that the live index is the only one.
+// reap reaps the indexes that runs have left, and checks that only the live index remains.
 func (s *strand) reap(t *testing.T) {
 	t.Helper()
 	s.clean.now = func() time.Time { return time.Now().Add(time.Hour) }
@@ -285,7 +285,7 @@ func (s *strand) reap(t *testing.T) {
 	assertIndexes(t, s.clean, want...)
 }
 
-// aliasOf returns the names of the indexes to which the tenant's alias points.
+// aliasOf returns the names of the indexes to which the tenant's alias points, separated by commas.
 func aliasOf(t *testing.T, ix *Index) string {
 	t.Helper()
 	live, err := ix.behind(t.Context(), ix.names(acme))
@@ -299,7 +299,7 @@ func faultyRun(t *testing.T, ix *Index, products reindextest.Slice) (reindex.Rep
 	t.Helper()
 	engine, err := reindex.New(products, ix, &reindex.Config{
 		BatchDocs: 12, MaxRejected: 1, MinFraction: -1,
-		// Begin makes six calls or more: one in twenty of its tries gets through.
+		// Begin makes at least six requests. One in twenty of its attempts succeeds.
 		Retry: reindex.Retry{Attempts: 40, MinDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond},
 	})
 	if err != nil {
@@ -308,7 +308,7 @@ func faultyRun(t *testing.T, ix *Index, products reindextest.Slice) (reindex.Rep
 	return engine.Run(t.Context(), acme)
 }
 
-// If the server dies during a load and restarts, the run continues and no product is missing.
+// If the server is killed during a load and starts again, the run goes on, and no product is missing.
 func TestServerDiesDuringTheLoad(t *testing.T) {
 	onlyInCI(t)
 	server := estest.Own(t, estest.Options{})
@@ -342,7 +342,7 @@ func TestServerDiesDuringTheLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err != nil || report.Indexed != n || report.Retries == 0 {
-		t.Errorf("indexed %d, retries %d, error %v", report.Indexed, report.Retries, err)
+		t.Errorf("indexed %d, %d retries, error %v, want %d and some retries", report.Indexed, report.Retries, err, n)
 	}
 	assertLive(t, ix, n, "new")
 }

@@ -8,20 +8,20 @@ import (
 	"productindex/reindex"
 )
 
-// A run that is paused while a newer one begins cannot become live, even if the newer one has failed.
+// A run that is paused while a newer one begins cannot commit, even if the newer one fails.
 func TestFencedRun(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		pause  string // where the earlier run stands when the later one begins
-		later  string // how far the later one gets
+		pause  string // the state of the earlier run when the later one begins
+		later  string // the state of the later run when the earlier one goes on
 		live   int
 		reason error
 	}{
 		{"later one open", "sealed", "open", 1, reindex.ErrFenced},
 		{"later one live", "sealed", "live", 3, reindex.ErrFenced},
 		{"later one aborted", "sealed", "aborted", 1, reindex.ErrFenced},
-		{"earlier one makes its index late", "unborn", "open", 1, reindex.ErrFenced},
-		{"earlier one makes its index too late", "unborn", "live", 3, reindex.ErrFenced},
+		{"earlier one begins after the later one", "unborn", "open", 1, reindex.ErrFenced},
+		{"earlier one begins after the later one's commit", "unborn", "live", 3, reindex.ErrFenced},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ix := open(t, nil)
@@ -58,7 +58,7 @@ func TestFencedRun(t *testing.T) {
 				earlier, err = ix.Begin(ctx1, acme)
 			}
 			if !errors.Is(err, test.reason) {
-				t.Errorf("the earlier run gets %v, want %v", err, test.reason)
+				t.Errorf("the earlier run: error %v, want %v", err, test.reason)
 			}
 			for _, gen := range []reindex.Generation{earlier, later} {
 				if gen != nil {
@@ -69,13 +69,14 @@ func TestFencedRun(t *testing.T) {
 			}
 			found, err := search(t.Context(), ix, acme)
 			if err != nil || len(found) != test.live {
-				t.Errorf("%d products are live, error %v; want %d", len(found), err, test.live)
+				t.Errorf("%d products are live, error %v, want %d", len(found), err, test.live)
 			}
 		})
 	}
 }
 
-// An alias that somebody gave to the earlier run's index keeps the index from being deleted, and the run from nothing.
+// If somebody has added an alias to the index of the earlier run, that index is not deleted, but the run still cannot
+// commit.
 func TestFencedRunWithAlias(t *testing.T) {
 	ix := open(t, nil)
 	live := publish(t, ix, 1, "0")
@@ -97,7 +98,7 @@ func TestFencedRunWithAlias(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := earlier.Commit(ctx1); !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("the earlier run gets %v, want ErrFenced", err)
+		t.Errorf("commit of the earlier run: error %v, want %v", err, reindex.ErrFenced)
 	}
 	assertBears(t, ix, ix.Alias(acme), live)
 	assertBears(t, ix, theirs, earlier.Name())
@@ -109,7 +110,7 @@ func TestFencedRunWithAlias(t *testing.T) {
 	assertIndexes(t, ix, live, earlier.Name())
 }
 
-// Earlier attempts of a run do not fence it, and Reap deletes the generations of earlier runs at once.
+// Reap with a fencing token deletes the generations of runs with smaller tokens at once, and no others.
 func TestReapWithFence(t *testing.T) {
 	ix := open(t, nil)
 	elsewhere, err := New(ix.transport, &ix.cfg)
@@ -127,12 +128,12 @@ func TestReapWithFence(t *testing.T) {
 	}()
 	for token, want := range []int{6: 0, 7: 0, 8: 1, 9: 0} {
 		if n, err := elsewhere.Reap(reindex.WithFence(t.Context(), int64(token)), acme); n != want || err != nil {
-			t.Errorf("token %d: reaped %d, error %v; want %d", token, n, err, want)
+			t.Errorf("token %d: reaped %d, error %v, want %d", token, n, err, want)
 		}
 	}
 }
 
-// Of two runs with the same token only one becomes live, since the job store knows only one of them.
+// Of two runs with the same token, only the first can commit, since the job store has only one job with this token.
 func TestSameFence(t *testing.T) {
 	ix := open(t, nil)
 	elsewhere, err := New(ix.transport, &ix.cfg)
@@ -146,14 +147,14 @@ func TestSameFence(t *testing.T) {
 	}
 	fill(t, first, 2, "first")
 	if _, err := elsewhere.Begin(ctx, acme); !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("the second run with the token gets %v, want %v", err, reindex.ErrFenced)
+		t.Errorf("begin of the second run: error %v, want %v", err, reindex.ErrFenced)
 	}
 	if err := first.Commit(ctx); err != nil {
 		t.Fatal(err)
 	}
 	for _, index := range []*Index{ix, elsewhere} {
 		if _, err := index.Begin(ctx, acme); !errors.Is(err, reindex.ErrFenced) {
-			t.Errorf("a run with the token of the live index gets %v, want %v", err, reindex.ErrFenced)
+			t.Errorf("begin with the token of the live index: error %v, want %v", err, reindex.ErrFenced)
 		}
 	}
 	next, err := elsewhere.Begin(reindex.WithFence(t.Context(), 8), acme)
@@ -166,7 +167,7 @@ func TestSameFence(t *testing.T) {
 	assertLive(t, ix, 2, "first")
 }
 
-// A run whose index was deleted by a newer one while it was still in its Begin says why.
+// If a newer run deletes the index of a run in its Begin, Begin returns ErrFenced.
 func TestFencedDuringBegin(t *testing.T) {
 	ix := open(t, nil)
 	elsewhere, err := New(ix.transport, &ix.cfg)
@@ -189,11 +190,11 @@ func TestFencedDuringBegin(t *testing.T) {
 		}
 	}()
 	if err := g.open(t.Context(), g.rehearse); !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("the earlier run gets %v, want %v", err, reindex.ErrFenced)
+		t.Errorf("begin of the earlier run: error %v, want %v", err, reindex.ErrFenced)
 	}
 }
 
-// A run without a token is not older than one with a token: its index stays.
+// Reap with a fencing token does not delete the index of a run without a token.
 func TestRunWithoutToken(t *testing.T) {
 	ix := open(t, nil)
 	elsewhere := openOn(t, ix.transport, func(c *Config) { c.Prefix = ix.cfg.Prefix })
@@ -203,7 +204,7 @@ func TestRunWithoutToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n, err := elsewhere.Reap(reindex.WithFence(t.Context(), 8), acme); n != 1 || err != nil {
-		t.Errorf("reaped %d, error %v; want 1, the run with the smaller token", n, err)
+		t.Errorf("reaped %d, error %v, want only the run with the smaller token", n, err)
 	}
 	assertIndexes(t, ix, without.name)
 	if err := with.Abort(t.Context()); err != nil {

@@ -2,24 +2,17 @@ package esindex
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"iter"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/elastic/elastic-transport-go/v8/elastictransport"
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -37,25 +30,14 @@ const (
 	fleetLimit    = 15 * time.Minute // of a job, on a busy machine
 )
 
-// fleetProcess is a process of the fleet, as its environment describes it.
-type fleetProcess struct {
-	DSN      string     `json:"dsn"`
-	URL      string     `json:"url"`
-	Prefix   string     `json:"prefix"`
-	Reads    string     `json:"reads"` // the file of reads
-	Products int        `json:"products"`
-	Role     fleet.Role `json:"role"`
-}
-
-// Three processes on one database and one index, of which one triggers and two work: each of them is killed, or stopped
-// past its lease, at seeded moments, while products are edited. The job succeeds, the index has every product as it was
-// edited last, and no more parts are read twice than were under way. PRODUCTINDEX_FLEET=200000,20 sets the number of
-// products and of seeds.
+// A fleet has one process that triggers and two that work. While products are edited, random processes are killed, or
+// stopped for longer than their leases. The job succeeds, the index has the last edit of every product, and only the
+// parts in progress are read again. PRODUCTINDEX_FLEET=200000,20 sets the numbers of products and of seeds.
 func TestFleetUnderKills(t *testing.T) {
 	products, seeds := 10_000, 2
 	if text := os.Getenv("PRODUCTINDEX_FLEET"); text != "" {
 		if _, err := fmt.Sscanf(text, "%d,%d", &products, &seeds); err != nil {
-			t.Fatalf("PRODUCTINDEX_FLEET is %q: %v", text, err)
+			t.Fatalf("PRODUCTINDEX_FLEET is %q, want two numbers: %v", text, err)
 		}
 	}
 	server := estest.Plain(t)
@@ -112,7 +94,8 @@ func testFleetUnderKills(t *testing.T, ix *Index, p fleetProcess, random *rand.R
 		select {
 		case job = <-ended:
 			if !job.Status.Ended() {
-				t.Fatalf("the job is %s in phase %s with %d processed after %v", job.Status, job.Phase, job.Processed, fleetLimit)
+				t.Fatalf("after %v, the job is %s in phase %s, with %d products processed",
+					fleetLimit, job.Status, job.Phase, job.Processed)
 			}
 		case <-time.After(100 * time.Millisecond):
 			assertNoMixture(t, ix, p.Products)
@@ -132,17 +115,18 @@ func testFleetUnderKills(t *testing.T, ix *Index, p fleetProcess, random *rand.R
 	edited()
 	t.Logf("processes were harmed %d times, products edited %d times", harms, edits.count)
 	if harms == 0 || edits.count == 0 {
-		t.Error("the job was over before a process was harmed, or a product edited")
+		t.Error("the job has ended before a process was harmed and a product was edited")
 	}
 	job, err = observer.Job(t.Context(), acme, job.ID)
 	if err != nil || job.Status != reindex.StatusSuccess || job.Report.Indexed != int64(p.Products) {
-		t.Fatalf("the job is %s (%s), indexed %d, %v", job.Status, job.Message, job.Report.Indexed, err)
+		t.Fatalf("the job is %s (%s), indexed %d, error %v, want %d",
+			job.Status, job.Message, job.Report.Indexed, err, p.Products)
 	}
 	edits.assertLive(ctx, t, ix, p.Products)
 	assertReads(t, p, 2*harms)
 }
 
-// triggered returns the job that the process that triggers has started.
+// triggered waits for the job that the first process starts, and returns it.
 func triggered(ctx context.Context, t *testing.T, observer *fleet.Fleet) reindex.Job {
 	t.Helper()
 	ticker := time.NewTicker(20 * time.Millisecond)
@@ -160,20 +144,20 @@ func triggered(ctx context.Context, t *testing.T, observer *fleet.Fleet) reindex
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			t.Fatal("nobody triggers")
+			t.Fatal("no process starts a job")
 		}
 	}
 }
 
-// edits are edits of products that were live before a run and are live after it.
+// edits changes products that are live before and after a run.
 type edits struct {
 	fleet  *fleet.Fleet
-	bodies map[string]string // as edited last
+	bodies map[string]string // the last body of each product
 	random *rand.Rand
 	count  int
 }
 
-// begin edits one product after the other, until it is stopped.
+// begin edits one product after the other, until stop is called.
 func (e *edits) begin(t *testing.T) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -183,13 +167,13 @@ func (e *edits) begin(t *testing.T) (stop func()) {
 			id := "p" + strconv.Itoa(e.random.IntN(7))
 			body := fmt.Sprintf(`{"id":%q,"rev":"edit","edit":%d}`, id, e.count)
 			if err := e.fleet.Update(context.WithoutCancel(ctx), acme, reindex.Change{ID: id, Body: []byte(body)}); err != nil {
-				t.Errorf("an edit: %v", err)
+				t.Errorf("edit of product %s: %v", id, err)
 				return
 			}
 			e.bodies[id] = body
 			e.count++
 			select {
-			case <-time.After(20 * time.Millisecond): // so that the log keeps up
+			case <-time.After(20 * time.Millisecond): // so that the edits can be applied
 			case <-ctx.Done():
 			}
 		}
@@ -200,7 +184,7 @@ func (e *edits) begin(t *testing.T) (stop func()) {
 	}
 }
 
-// assertLive compares all that is live with the source and the edits.
+// assertLive checks that the live products are those of the source, with the edits.
 func (e *edits) assertLive(ctx context.Context, t *testing.T, ix *Index, products int) {
 	t.Helper()
 	if err := e.fleet.Settle(ctx, acme); err != nil {
@@ -216,7 +200,7 @@ func (e *edits) assertLive(ctx context.Context, t *testing.T, ix *Index, product
 			want = string(reindextest.NewProduct(product.ID, map[string]any{"rev": "1"}).Body)
 		}
 		if string(product.Body) != want {
-			t.Errorf("product %s is %s, want %s", product.ID, product.Body, want)
+			t.Errorf("product %s has the body %s, want %s", product.ID, product.Body, want)
 		}
 		live[product.ID] = true
 	}
@@ -230,7 +214,7 @@ func (e *edits) assertLive(ctx context.Context, t *testing.T, ix *Index, product
 	}
 }
 
-// assertReads makes sure that each part was read to its end, and at most a number of them again.
+// assertReads checks that each part was read to its end, and that there were at most so many more reads.
 func assertReads(t *testing.T, p fleetProcess, again int) {
 	t.Helper()
 	text, err := os.ReadFile(p.Reads)
@@ -239,11 +223,12 @@ func assertReads(t *testing.T, p fleetProcess, again int) {
 	}
 	parts, reads := (p.Products+fleetPart-1)/fleetPart, strings.Count(string(text), "\n")
 	if reads < parts || reads > parts+again {
-		t.Errorf("%d parts were read to their ends %d times, at most %d were under way", parts, reads, again)
+		t.Errorf("%d parts were read %d times, want at most %d repeated reads", parts, reads, again)
 	}
 }
 
-// assertNoMixture fails if one search finds products of both generations. A busy server may refuse the search.
+// assertNoMixture checks that a search finds all products of one generation, and none of the other, unless a busy server
+// refuses the search.
 func assertNoMixture(t *testing.T, ix *Index, products int) {
 	t.Helper()
 	var answer struct {
@@ -274,140 +259,7 @@ func assertNoMixture(t *testing.T, ix *Index, products int) {
 	}
 	total, old, current := answer.Hits.Total.Value, answer.Aggregations.Old.Count, answer.Aggregations.New.Count
 	if (total != 7 || current != 0) && (total != products || old != 0) {
-		t.Errorf("a search finds %d products, %d old and %d new ones", total, old, current)
+		t.Errorf("a search finds %d products, %d old and %d new ones, want 7 old or %d new ones",
+			total, old, current, products)
 	}
-}
-
-func startProcess(t *testing.T, p fleetProcess, role fleet.Role) *exec.Cmd {
-	t.Helper()
-	p.Role = role
-	text, err := json.Marshal(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), fleetVariable+"="+string(text))
-	cmd.Stderr = t.Output()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { kill(t, cmd) })
-	return cmd
-}
-
-// kill ends a process as a crash does.
-func kill(t *testing.T, cmd *exec.Cmd) {
-	t.Helper()
-	if cmd.ProcessState != nil {
-		return
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Error(err)
-	}
-	_ = cmd.Wait() // it was killed
-}
-
-// pause stops a process for a while. The process does not know of it.
-func pause(t *testing.T, cmd *exec.Cmd, while time.Duration) {
-	t.Helper()
-	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	time.AfterFunc(while, func() { _ = cmd.Process.Signal(syscall.SIGCONT) }) // it may be over by then
-}
-
-// workInFleet runs a process of the fleet until a signal ends it. One that triggers starts the tenant's first job.
-func workInFleet(text string) error {
-	var p fleetProcess
-	if err := json.Unmarshal([]byte(text), &p); err != nil {
-		return err
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	address, err := url.Parse(p.URL)
-	if err != nil {
-		return err
-	}
-	client, err := elastictransport.NewClient(elastictransport.WithURLs(address), elastictransport.WithDisableRetry())
-	if err != nil {
-		return err
-	}
-	ix, err := New(client, &Config{Prefix: p.Prefix})
-	if err != nil {
-		return err
-	}
-	pool, err := pgxpool.New(ctx, p.DSN)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	f, err := fleet.New(ctx, pool, &shelves{p}, ix, &fleet.Config{
-		Role: p.Role, Lease: fleetLease, PartProducts: fleetPart, Attempts: 9,
-	})
-	if err != nil {
-		return err
-	}
-	if p.Role == fleet.Trigger {
-		_, total, err := f.Jobs(ctx, acme, reindex.JobQuery{Limit: 1})
-		if err == nil && total == 0 {
-			_, _, err = f.Start(ctx, acme)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := f.Work(ctx); err != nil {
-		return err
-	}
-	<-ctx.Done()
-	return f.Shutdown(context.WithoutCancel(ctx))
-}
-
-// shelves is a source of parts, which notes in a file each part that was read to its end.
-type shelves struct{ process fleetProcess }
-
-func (s *shelves) Open(context.Context, string) (reindex.Snapshot, error) { return s, nil }
-func (s *shelves) Close() error                                           { return nil }
-func (s *shelves) Count(context.Context) (int64, error)                   { return int64(s.process.Products), nil }
-
-func (s *shelves) Products(context.Context) iter.Seq2[reindex.Product, error] {
-	return func(yield func(reindex.Product, error) bool) {
-		yield(reindex.Product{}, errors.New("it is read in parts"))
-	}
-}
-
-func (s *shelves) Split(context.Context, int) ([]string, error) {
-	var names []string
-	for first := 0; first < s.process.Products; first += fleetPart {
-		names = append(names, strconv.Itoa(first))
-	}
-	return names, nil
-}
-
-func (s *shelves) Part(ctx context.Context, name string) iter.Seq2[reindex.Product, error] {
-	return func(yield func(reindex.Product, error) bool) {
-		first, err := strconv.Atoi(name)
-		for i := first; err == nil && i < min(first+fleetPart, s.process.Products); i++ {
-			if !yield(reindextest.NewProduct("p"+strconv.Itoa(i), map[string]any{"rev": "1"}), nil) {
-				return
-			}
-			err = ctx.Err()
-		}
-		if err == nil {
-			err = s.note(name)
-		}
-		if err != nil {
-			yield(reindex.Product{}, err)
-		}
-	}
-}
-
-// note adds a line to the file of reads; processes append whole lines.
-func (s *shelves) note(name string) error {
-	file, err := os.OpenFile(s.process.Reads, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(name + "\n")
-	return errors.Join(err, file.Close())
 }

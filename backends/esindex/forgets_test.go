@@ -10,8 +10,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Elasticsearch forgets the version of a deleted document after index.gc_deletes. A deletion in the live index and in a
-// generation still wins over repeated writes of the product, and over repeated earlier changes.
+// Elasticsearch forgets the version of a deleted document after index.gc_deletes. A deletion still wins over repeated
+// writes and repeated earlier changes of the product, in the live index and in a generation.
 func TestForgottenVersionsOfDeletions(t *testing.T) {
 	ix := open(t, func(c *Config) { c.Settings = []byte(`{"index.gc_deletes":"0s","index.number_of_replicas":0}`) })
 	products := reindextest.Products(60, "1")

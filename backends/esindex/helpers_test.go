@@ -18,14 +18,14 @@ import (
 	"productindex/reindex"
 )
 
-// inCI reports whether there is time for the long tests.
+// inCI reports whether the tests run in CI, where long tests also run.
 func inCI() bool { return os.Getenv("CI") == "true" }
 
 // onlyInCI skips a test that starts a server of its own.
 func onlyInCI(t *testing.T) {
 	t.Helper()
 	if !inCI() {
-		t.Skip("a server of the test's own is for CI")
+		t.Skip("a test that starts a server of its own runs only in CI")
 	}
 }
 
@@ -45,7 +45,8 @@ func wire(t *testing.T) *http.Transport {
 	return rt
 }
 
-// refusing is a transport to the server that refuses the calls of one path, like a server if a privilege is missing.
+// refusing is a transport to the server that refuses the requests of one path, as a server does if a privilege is
+// missing.
 type refusing struct {
 	path string
 	next http.RoundTripper
@@ -58,8 +59,8 @@ func (r refusing) RoundTrip(req *http.Request) (*http.Response, error) {
 	return r.next.RoundTrip(req)
 }
 
-// firewall is a transport to the server that answers requests that contain a word, like a firewall in front of the
-// server.
+// firewall is a transport to the server. It answers a request itself if the request contains a word, as a firewall
+// does.
 type firewall struct {
 	word   string
 	status int
@@ -97,7 +98,7 @@ func (j *journal) Write(p []byte) (int, error) {
 
 func (j *journal) logger() *slog.Logger { return slog.New(slog.NewTextHandler(j, nil)) }
 
-// says reports whether a line has all of the words.
+// says reports whether a line of the log has all of the words.
 func (j *journal) says(words ...string) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -113,7 +114,7 @@ func (j *journal) says(words ...string) bool {
 	return false
 }
 
-// depth returns how many arrays and objects of a JSON text are inside of each other, at the most.
+// depth returns the depth of the arrays and objects in a JSON text. It reports false if the text is not JSON.
 func depth(text []byte) (int, bool) {
 	if !json.Valid(text) {
 		return 0, false
@@ -148,7 +149,7 @@ func rollback(t *testing.T, ix *Index) error {
 	return errors.Join(err, g.Abort(t.Context()))
 }
 
-// assertKept checks the kept indexes, the latest replaced first.
+// assertKept checks the names of the kept indexes, from the one that was replaced last.
 func assertKept(t *testing.T, ix *Index, want ...string) {
 	t.Helper()
 	kept, err := ix.kept(t.Context(), ix.names(acme))
@@ -160,6 +161,6 @@ func assertKept(t *testing.T, ix *Index, want ...string) {
 		got = append(got, k.index)
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("kept are %v, want %v", got, want)
+		t.Errorf("the kept indexes are %v, want %v", got, want)
 	}
 }

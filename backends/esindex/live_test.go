@@ -15,11 +15,11 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// redden makes an index lose one of its shards.
+// redden makes an index lose one of its shards, which makes its health red.
 func redden(t *testing.T, server *estest.Server, ix *Index, index string) {
 	t.Helper()
 	if server.Release == (estest.Release{}) {
-		t.Skip("a server of the test's own is needed, as files of it are deleted")
+		t.Skip("the test deletes files of the server, so it needs a server that it has started")
 	}
 	entries, err := ix.look(t.Context(), index)
 	if err != nil {
@@ -32,7 +32,7 @@ func redden(t *testing.T, server *estest.Server, ix *Index, index string) {
 	must(t, ix, http.MethodPost, "/"+index+"/_open?wait_for_active_shards=0", "")
 }
 
-// For a live index that is damaged, the number of products from its mark is used, and a run replaces it.
+// If a live index is damaged, the number of live products is that in its mark. A run replaces the index.
 func TestBrokenLiveIndex(t *testing.T) {
 	server := estest.Plain(t)
 	for _, test := range []struct {
@@ -63,29 +63,29 @@ func TestBrokenLiveIndex(t *testing.T) {
 				t.Fatal(err)
 			}
 			if sealed, err := g.Seal(t.Context()); err != nil || sealed.Live != 20 || sealed.LiveErr != nil {
-				t.Errorf("sealed %+v, error %v; want 20 live, as was noted", sealed, err)
+				t.Errorf("sealed %+v, error %v, want the 20 live products of the mark", sealed, err)
 			}
 			if err := g.Abort(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := reindexed(t, ix, 4); !isGate(err, reindex.RuleShrunk) {
-				t.Errorf("a run of 4 products in the place of 20: %v", err)
+				t.Errorf("a run with 4 products in place of 20: error %v, want %v", err, reindex.RuleShrunk)
 			}
 			if _, err := reindexed(t, ix, 21); err != nil {
 				t.Fatal(err)
 			}
 			found, err := search(t.Context(), ix, acme)
 			if err != nil || len(found) != 21 {
-				t.Errorf("%d products live, error %v; want 21", len(found), err)
+				t.Errorf("%d products are live, error %v, want 21", len(found), err)
 			}
 			if names := indexes(t, ix); len(names) != 1 {
-				t.Errorf("there are the indexes %v", names)
+				t.Errorf("there are the indexes %v, want only the live one", names)
 			}
 		})
 	}
 }
 
-// If the mark has no number of products, as of earlier versions, the number is not known, which differs from 0.
+// If the mark has no number of products, as that of an earlier version, the number is unknown, which is not 0.
 func TestLiveIndexOfUnknownSize(t *testing.T) {
 	ix := open(t, nil)
 	old := publish(t, ix, 20, "1")
@@ -93,7 +93,7 @@ func TestLiveIndexOfUnknownSize(t *testing.T) {
 		`","tenant":"acme","owner":"x","alive":"2026-01-01T00:00:00Z"}}}`)
 	must(t, ix, http.MethodPost, "/"+old+"/_close", "")
 	if n, err := ix.DocCount(t.Context(), acme); err == nil || errors.Is(err, reindex.ErrNoLiveIndex) {
-		t.Errorf("%d documents, error %v; want one that does not say that nothing is live", n, err)
+		t.Errorf("%d documents, error %v, want another error than %v", n, err, reindex.ErrNoLiveIndex)
 	}
 	g := begin(t, ix)
 	if err := g.Write(t.Context(), reindextest.Products(4, "2")); err != nil {
@@ -101,17 +101,17 @@ func TestLiveIndexOfUnknownSize(t *testing.T) {
 	}
 	sealed, err := g.Seal(t.Context())
 	if err != nil || sealed.LiveErr == nil || !strings.Contains(sealed.LiveErr.Error(), old) {
-		t.Errorf("sealed %+v, error %v; want a LiveErr that names the index", sealed, err)
+		t.Errorf("sealed %+v, error %v, want a LiveErr that names the index", sealed, err)
 	}
 	if err := g.Abort(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := reindexed(t, ix, 40); !isGate(err, reindex.RuleShrunk) {
-		t.Errorf("a run in the place of an unknown number of products: %v", err)
+		t.Errorf("a run in place of an unknown number of products: error %v, want %v", err, reindex.RuleShrunk)
 	}
 }
 
-// A live index that temporarily cannot be counted is counted again; its number of products is not taken from the mark.
+// If a live index temporarily cannot be counted, it is counted again. The number in its mark is not used.
 func TestLiveIndexIsCountedAgain(t *testing.T) {
 	ix := open(t, nil)
 	live := publish(t, ix, 20, "1")
@@ -131,14 +131,14 @@ func TestLiveIndexIsCountedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := g.Seal(t.Context()); !isTemporary(err) {
-		t.Errorf("seal while the live index is not counted: %v, want a temporary error", err)
+		t.Errorf("seal while the live index is not counted: error %v, want a temporary one", err)
 	}
 	if sealed, err := g.Seal(t.Context()); sealed.Live != 21 || sealed.LiveErr != nil || err != nil {
-		t.Errorf("sealed %+v, error %v; want 21 live products", sealed, err)
+		t.Errorf("sealed %+v, error %v, want 21 live products", sealed, err)
 	}
 }
 
-// busyOnce is a way to the server on which the first call of one path is answered as by a server that is busy.
+// busyOnce is a transport to the server that answers the first request of one path as a busy server does.
 type busyOnce struct {
 	path string
 	next http.RoundTripper
@@ -168,7 +168,7 @@ func reindexed(t *testing.T, ix *Index, n int) (reindex.Report, error) {
 	return engine.Run(t.Context(), acme)
 }
 
-// Begin fails if the live index cannot be replaced by a switch.
+// Begin fails if a block makes the switch from the live index impossible.
 func TestLiveIndexIsReadOnly(t *testing.T) {
 	ix := open(t, nil)
 	old := publish(t, ix, 3, "1")
@@ -176,7 +176,7 @@ func TestLiveIndexIsReadOnly(t *testing.T) {
 	gen, err := ix.Begin(t.Context(), acme)
 	_, temporary := asTemporary(err)
 	if err == nil || temporary || !strings.Contains(err.Error(), "read-only") || !strings.Contains(err.Error(), old) {
-		t.Errorf("begin: %v; want a lasting error that says what and which", err)
+		t.Errorf("begin: error %v, want a lasting one that names the block and the index", err)
 	}
 	if gen != nil {
 		_ = gen.Abort(t.Context())
@@ -208,7 +208,7 @@ func TestRollbackToBrokenIndex(t *testing.T) {
 			test.hurt(t, ix, first)
 			err := rollback(t, ix)
 			if err == nil || !strings.Contains(err.Error(), first) || errors.Is(err, reindex.ErrDamaged) != test.damaged {
-				t.Errorf("rollback: %v; want an error that names the index, ErrDamaged: %v", err, test.damaged)
+				t.Errorf("rollback: error %v, want one that names the index, ErrDamaged: %v", err, test.damaged)
 			}
 			assertLive(t, ix, 3, "2")
 			assertBears(t, ix, ix.Alias(acme), second)
@@ -228,14 +228,14 @@ func TestScrollKeepsTheOldIndex(t *testing.T) {
 	start := time.Now()
 	commit(t, g)
 	if took := time.Since(start); took < ix.idle {
-		t.Errorf("the old index stayed for %v, want at least %v", took, ix.idle)
+		t.Errorf("the old index is deleted after %v, want at least %v", took, ix.idle)
 	}
 	assertIndexes(t, ix, g.name)
 	assertLive(t, ix, 4, "2")
 }
 
-// Commit does not wait for the searches in the old index, as updates wait for it. If Abort has no time for them the next
-// run deletes that index.
+// Commit does not wait for the searches in the old index, since updates wait for Commit. If the context of Abort ends
+// before these searches do, the next run deletes the old index.
 func TestCommitDoesNotWait(t *testing.T) {
 	var logged journal
 	ix := open(t, func(c *Config) { c.RetireDelay, c.Logger = time.Hour, logged.logger() })
@@ -250,23 +250,23 @@ func TestCommitDoesNotWait(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := g.Abort(ended); err != nil || !logged.says("WARN", old) {
-		t.Errorf("abort without time: %v; want a line in the log instead", err)
+		t.Errorf("abort with a context that has ended: error %v, want none, and a line in the log", err)
 	}
 	ix.idle = 300 * time.Millisecond
 	must(t, ix, http.MethodPost, "/"+old+"/_search?scroll=10m&size=1", `{}`)
 	start := time.Now()
 	if n, err := ix.Reap(t.Context(), acme); n != 1 || err != nil || time.Since(start) < ix.idle {
-		t.Errorf("reaped %d after %v, error %v; want 1 after %v", n, time.Since(start), err, ix.idle)
+		t.Errorf("reaped %d after %v, error %v, want 1 after %v", n, time.Since(start), err, ix.idle)
 	}
 	assertIndexes(t, ix, g.name)
 }
 
-// While a snapshot of it is taken an index cannot be deleted. Abort says that this passes, nobody works on the
-// generation any more, and Reap deletes it afterwards.
+// An index cannot be deleted during a snapshot. Abort then returns a temporary error, and Reap deletes the index after
+// the snapshot.
 func TestAbortDuringASnapshot(t *testing.T) {
 	server := estest.Plain(t)
 	if server.Release == (estest.Release{}) {
-		t.Skip("a server of the test's own is needed, as it has a folder for snapshots")
+		t.Skip("the test needs a folder for snapshots, which only a server that it has started has")
 	}
 	ix := open(t, nil)
 	repository := "/_snapshot/" + ix.cfg.Prefix
@@ -289,11 +289,11 @@ func TestAbortDuringASnapshot(t *testing.T) {
 	defer func() { request(t, ix.transport, http.MethodDelete, repository, "") }()
 	err := g.Abort(t.Context())
 	if _, temporary := asTemporary(err); !temporary || !strings.Contains(err.Error(), "snapshot_in_progress") {
-		t.Fatalf("abort during a snapshot: %v; want an error that is temporary", err)
+		t.Fatalf("abort during a snapshot: error %v, want a temporary one", err)
 	}
 	must(t, ix, http.MethodDelete, repository+"/s", "")
 	if n, err := ix.Reap(t.Context(), acme); n != 1 || err != nil {
-		t.Errorf("reaped %d, error %v; want 1", n, err)
+		t.Errorf("reaped %d, error %v, want 1", n, err)
 	}
 	assertLive(t, ix, 3, "live")
 }

@@ -31,11 +31,11 @@ func TestMain(m *testing.M) {
 		return
 	}
 	acidtest.Child(openAcid)
-	_ = flag.Set("test.parallel", "4") // unless -parallel says otherwise: scenarios wait for leases, and the server
+	_ = flag.Set("test.parallel", "4") // tests wait for leases and the server; the flag -parallel overrides this
 	code := m.Run()
 	estest.StopShared()
 	pgtest.StopShared()
-	// A proxy's toxic that cuts a connection off leaves the goroutine behind that feeds it.
+	// When a toxic of a proxy cuts a connection, the goroutine that feeds the toxic does not end.
 	leftByProxy := goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run")
 	if err := goleak.Find(leftByProxy); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// open returns an Index over the shared server, under a prefix of its own. Its leftovers are deleted at the end of the
+// open returns an Index on the shared server, with a prefix of its own. All its indexes are deleted at the end of the
 // test.
 func open(t testing.TB, change func(*Config)) *Index {
 	t.Helper()
@@ -65,7 +65,7 @@ func openOn(t testing.TB, transport esapi.Transport, change func(*Config)) *Inde
 	return ix
 }
 
-// wipe deletes every index of the prefix.
+// wipe deletes all indexes with the prefix of ix.
 func wipe(t testing.TB, ix *Index) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -83,7 +83,7 @@ func wipe(t testing.TB, ix *Index) {
 	}
 }
 
-// indexes lists the indexes of the prefix, hidden ones included.
+// indexes returns the names of all indexes with the prefix of ix, hidden ones included.
 func indexes(t testing.TB, ix *Index) []string {
 	t.Helper()
 	var found map[string]json.RawMessage
@@ -100,7 +100,7 @@ func indexes(t testing.TB, ix *Index) []string {
 	return names
 }
 
-// search finds all live documents of a tenant in one search.
+// search returns the field rev of each live document of a tenant by id, from one search.
 func search(ctx context.Context, ix *Index, tenant string) (map[string]string, error) {
 	var answer struct {
 		Hits struct {
@@ -127,14 +127,14 @@ func search(ctx context.Context, ix *Index, tenant string) (map[string]string, e
 	return found, err
 }
 
-// die leaves generations as a process does that is killed: they are open, and nobody shows signs of life for them.
+// die leaves generations as a killed process does: they are open, but show no more signs of life.
 func die(pulses []*pulse) {
 	for _, p := range pulses {
 		p.stop()
 	}
 }
 
-// fixture opens ix for the conformance suite. Each time it is opened again the clock is a day further.
+// fixture returns a fixture of the conformance suite. Reopen opens the index as the next process does, a day later.
 func fixture(ix *Index, reopen func(t *testing.T) *Index) reindextest.Fixture {
 	mortal := &mortal{Index: ix}
 	return reindextest.Fixture{
@@ -153,7 +153,7 @@ func fixture(ix *Index, reopen func(t *testing.T) *Index) reindextest.Fixture {
 	}
 }
 
-// mortal is an Index that can die.
+// mortal is an Index that keeps the signs of life of its generations, for die.
 type mortal struct {
 	*Index
 
@@ -168,11 +168,11 @@ func (m *mortal) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 	return gen, err
 }
 
-// searchDelay is the RetireDelay of tests that search all the time: a search that has found the old index has to reach
-// it meanwhile, also on a machine that is busy.
+// searchDelay is the RetireDelay of tests that search all the time. A search that has resolved the alias must reach the
+// old index before it is deleted, also on a busy machine.
 const searchDelay = 150 * time.Millisecond
 
-// fast opens an Index for the conformance suite.
+// fast opens an Index for the conformance suite, with a short RetireDelay unless the test searches all the time.
 func fast(t *testing.T, transport esapi.Transport) *Index {
 	t.Helper()
 	return openOn(t, transport, func(c *Config) {
@@ -190,7 +190,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// request makes a call that the API package has no need of.
+// request sends a request, and returns the status and the body of the answer.
 func request(t testing.TB, transport esapi.Transport, method, path, body string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, path, strings.NewReader(body))

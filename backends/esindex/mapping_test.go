@@ -17,7 +17,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// catalogue reads one of the real catalogues.
+// catalogue returns the products of one of the real catalogues.
 func catalogue(tb testing.TB, name string) reindextest.Slice {
 	tb.Helper()
 	file, err := os.Open(reindextest.Catalogue(tb, name))
@@ -48,7 +48,7 @@ func catalogue(tb testing.TB, name string) reindextest.Slice {
 	return products
 }
 
-// matching counts the live products that a query finds.
+// matching returns the number of live products that a query finds.
 func matching(t *testing.T, ix *Index, query string) int {
 	t.Helper()
 	status, text := request(t, ix.transport, http.MethodPost, "/"+ix.Alias(acme)+"/_count", `{"query":`+query+`}`)
@@ -56,12 +56,12 @@ func matching(t *testing.T, ix *Index, query string) int {
 		Count int `json:"count"`
 	}
 	if err := json.Unmarshal([]byte(text), &answer); err != nil || status != http.StatusOK {
-		t.Fatalf("%s: %d: %s", query, status, text)
+		t.Fatalf("count of %s: status %d: %s", query, status, text)
 	}
 	return answer.Count
 }
 
-// run reindexes products through the engine, and must not reject one.
+// run reindexes products through the engine, and checks that none is rejected.
 func run(t *testing.T, ix *Index, products reindextest.Slice) {
 	t.Helper()
 	engine, err := reindex.New(products, ix, nil)
@@ -77,7 +77,7 @@ func run(t *testing.T, ix *Index, products reindextest.Slice) {
 func TestRealCatalogues(t *testing.T) {
 	for _, test := range []struct {
 		file    string
-		queries map[string]int // how many products are found, at the least
+		queries map[string]int // the least number of products that each query finds
 	}{
 		{"retail.jsonl.gz", map[string]int{
 			`{"match":{"name":{"query":"expedition backpack","operator":"and"}}}`: 1,
@@ -93,7 +93,7 @@ func TestRealCatalogues(t *testing.T) {
 	} {
 		t.Run(test.file, func(t *testing.T) {
 			if strings.HasPrefix(test.file, "pcparts") && (!inCI() || reindextest.RaceDetected) {
-				t.Skip("47,551 products are for CI, without the race detector")
+				t.Skip("47,551 products are indexed only in CI, without the race detector")
 			}
 			ix := open(t, nil)
 			run(t, ix, catalogue(t, test.file))
@@ -134,7 +134,7 @@ func TestDefaultMappings(t *testing.T) {
 	}
 }
 
-// A new field with values of two types is accepted, in whatever order the values and the products come.
+// A new field with values of two types is accepted, in any order of the values and the products.
 func TestMixedTypes(t *testing.T) {
 	values := map[string]any{
 		"first a number": []any{1, "x"}, "first text": []any{"x", 1}, "number and boolean": []any{true, 2.5},
@@ -145,12 +145,15 @@ func TestMixedTypes(t *testing.T) {
 		for _, first := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s,first=%v", name, first), func(t *testing.T) {
 				ix := open(t, nil)
-				products := reindextest.Slice{reindextest.NewProduct("mixed", map[string]any{"m": value, "n": value, "o.p": value})}
+				products := reindextest.Slice{
+					reindextest.NewProduct("mixed", map[string]any{"m": value, "n": value, "o.p": value}),
+				}
 				for _, other := range []any{1, "y", 2.5, []any{"z", 3}} {
 					if name == "in objects" {
 						other = map[string]any{"w": other}
 					}
-					products = append(products, reindextest.NewProduct(fmt.Sprint(other), map[string]any{"m": other, "n": "y"}))
+					p := reindextest.NewProduct(fmt.Sprint(other), map[string]any{"m": other, "n": "y"})
+					products = append(products, p)
 				}
 				if name == "in objects" {
 					for i := range products[1:] {
@@ -164,14 +167,14 @@ func TestMixedTypes(t *testing.T) {
 				run(t, ix, products)
 				_, mapping := request(t, ix.transport, http.MethodGet, "/"+ix.Alias(acme)+"/_mapping", "")
 				if flat := !ix.abilities.lacksSubobjects(); flat && strings.Contains(mapping, `"o":{`) {
-					t.Errorf("the field o.p became an object: %s", mapping)
+					t.Errorf("the field o.p is mapped as an object: %s", mapping)
 				}
 			})
 		}
 	}
 }
 
-// Many products that bring the same new fields at the same time, with values of different types, are all accepted.
+// Concurrent batches whose products have the same new fields, with values of different types, are all accepted.
 func TestMixedTypesAtTheSameTime(t *testing.T) {
 	ix := open(t, nil)
 	products := reindextest.Slice{}
@@ -187,12 +190,12 @@ func TestMixedTypesAtTheSameTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	if report, err := engine.Run(t.Context(), acme); err != nil || report.Indexed != 200 {
-		t.Errorf("indexed %d, rejected %v, error %v", report.Indexed, report.Rejections, err)
+		t.Errorf("indexed %d, rejected %v, error %v, want 200 indexed", report.Indexed, report.Rejections, err)
 	}
 }
 
-// A field that is an object in one product and a value in another is accepted, whichever comes first and whatever the
-// server can do.
+// A field that is an object in one product and a value in another is accepted in any order, also by a server without
+// "subobjects".
 func TestObjectsAndValues(t *testing.T) {
 	products := reindextest.Slice{}
 	for i := range 400 {
@@ -213,27 +216,27 @@ func TestObjectsAndValues(t *testing.T) {
 	for range 2 {
 		run(t, ix, products)
 		if n := matching(t, ix, `{"range":{"plain":{"gte":100}}}`); n != 300 {
-			t.Errorf("%d products are found by a plain field, want 300", n)
+			t.Errorf("%d products are found by another field, want 300", n)
 		}
 		if n := matching(t, ix, `{"range":{"o.r":{"gte":100}}}`); n != 300 {
-			t.Errorf("%d products are found by a field beside, want 300", n)
+			t.Errorf("%d products are found by another field of the same object, want 300", n)
 		}
 	}
 }
 
-// lacks skips a test of what the server cannot do.
+// lacks skips the test if the server lacks an ability that the test needs.
 func lacks(t *testing.T, ix *Index, what func(*abilities) bool) {
 	t.Helper()
-	begin(t, ix) // finds it out
+	begin(t, ix) // finds out the abilities
 	ix.abilities.mu.Lock()
 	defer ix.abilities.mu.Unlock()
 	if what(&ix.abilities) {
-		t.Skip("the server cannot do this")
+		t.Skip("the server lacks an ability that this test needs")
 	}
 }
 
-// Thousands of fields do not make thousands of mappings, nor reject a product. Those that are not searched are counted,
-// and values that do not fit a field that is, are not.
+// Thousands of fields do not make thousands of mappings, and no product is rejected. The report counts the fields
+// beyond the limit, which cannot be searched. It does not count values that do not fit their field.
 func TestManyFields(t *testing.T) {
 	var products reindextest.Slice
 	for i := range 30 {
@@ -265,11 +268,12 @@ func TestManyFields(t *testing.T) {
 		t.Errorf("%d products are found by their name, want 31", n)
 	}
 	if n := strings.Count(mapping, `"type":`); n > 1100 {
-		t.Errorf("%d fields", n)
+		t.Errorf("%d fields are mapped, want at most 1100", n)
 	}
 }
 
-// ignoredFields returns how many fields a report says are ignored if n are: Elasticsearch before 8.15 does not name them.
+// ignoredFields returns the number of ignored fields in a report if there are n of them. It is -1, for unknown, on
+// Elasticsearch before 8.15, which does not name these fields.
 func ignoredFields(t *testing.T, ix *Index, n int) int64 {
 	t.Helper()
 	_, text := request(t, ix.transport, http.MethodGet, "/_nodes?filter_path=nodes.*.version", "")
@@ -286,17 +290,17 @@ func TestOwnMappings(t *testing.T) {
 	})
 	run(t, ix, reindextest.Slice{reindextest.NewProduct("1", map[string]any{"sku": "A-1", "name": "x"})})
 	if matching(t, ix, `{"term":{"sku":"A-1"}}`) != 1 || matching(t, ix, `{"match":{"name":"x"}}`) != 0 {
-		t.Error("the host's mappings are not in force")
+		t.Error("a search for sku finds nothing, or one for name finds something, want the mappings of the host")
 	}
 	_, text := request(t, ix.transport, http.MethodGet, "/"+ix.Alias(acme), "")
 	for _, want := range []string{`"version":7`, `"number_of_shards":"2"`, `"tenant":"acme"`} {
 		if !strings.Contains(text, want) {
-			t.Errorf("the index lacks %s: %s", want, text)
+			t.Errorf("the index does not have %s: %s", want, text)
 		}
 	}
 }
 
-// The answers of servers that do not know "subobjects" name the field.
+// The field that cannot be searched is learned from the refusals of a server without "subobjects".
 func TestLearnUnsearched(t *testing.T) {
 	ix, err := New(answers{}, nil)
 	if err != nil {
@@ -304,10 +308,8 @@ func TestLearnUnsearched(t *testing.T) {
 	}
 	ix.abilities.noSubobjects = true
 	for reason, field := range map[string]string{
-		"object mapping for [o.p] tried to parse field [p] as object, but found a " +
-			"concrete value": "o.p",
-		"can't merge a non object mapping [n] with an " +
-			"object mapping": "n",
+		"object mapping for [o.p] tried to parse field [p] as object, but found a concrete value": "o.p",
+		"can't merge a non object mapping [n] with an object mapping":                             "n",
 		"failed to parse field [v] of type [double] in document with id '2'. Preview of field's value: '{w=2}': Current " +
 			"token (START_OBJECT) not numeric": "v",
 		"failed to parse field [t.x] of type [text] in document with id '6'. Preview of field's value: '{x=1}': Can't " +
@@ -322,7 +324,7 @@ func TestLearnUnsearched(t *testing.T) {
 		err := g.writer("x").learnUnsearched([]reindex.ItemError{{ID: "1", Err: &ServerError{Status: 400, Reason: reason}}})
 		if learned := ix.unsearchedFields(g.names.tenant, target{}); field == "" && err != nil ||
 			field != "" && (!errors.Is(err, reindex.ErrAgain) || !slices.Contains(learned, field)) {
-			t.Errorf("%s: learned %v, error %v; want %q", reason, learned, err, field)
+			t.Errorf("%s: learned %v, error %v, want %q", reason, learned, err, field)
 		}
 		ix.unsearched = map[string][]string{}
 	}

@@ -10,7 +10,7 @@ import (
 
 const secretIndex = "shop-acme-20250102t030405678.abcdefghijklm"
 
-// Callers of an API see the reason from the server's answers, without the names of indexes, nodes, accounts and hosts.
+// A public message has the reason of the server's answer, without the names of indexes, nodes, accounts and hosts.
 func TestPublicMessages(t *testing.T) {
 	for _, test := range []struct {
 		status             int
@@ -94,7 +94,7 @@ func TestPublicMessages(t *testing.T) {
 	}
 }
 
-// checkPublic checks that callers of an API see of err a text that begins with want, and none of the secrets.
+// checkPublic checks that the public message of err begins with want, and has none of the secrets.
 func checkPublic(t *testing.T, err error, want string, secrets ...string) {
 	t.Helper()
 	public, ok := errors.AsType[interface {
@@ -102,22 +102,22 @@ func checkPublic(t *testing.T, err error, want string, secrets ...string) {
 		PublicMessage() string
 	}](err)
 	if !ok {
-		t.Errorf("callers see nothing of %v", err)
+		t.Errorf("the error %v has no public message", err)
 		return
 	}
 	text := public.PublicMessage()
 	if !strings.HasPrefix(text, want) &&
 		!strings.HasPrefix(strings.TrimPrefix(text, "illegal_argument_exception: "), want) {
-		t.Errorf("callers see\n%s\nof %v, want\n%s", text, err, want)
+		t.Errorf("the public message of %v is\n%s\nwant\n%s", err, text, want)
 	}
 	for _, secret := range append(secrets, "shop-acme", "abcdefghijklm", "hunter2", "internal", "fe80", "[n1]") {
 		if strings.Contains(text, secret) {
-			t.Errorf("callers see %s in %q", secret, text)
+			t.Errorf("the public message %q has the secret %s", text, secret)
 		}
 	}
 }
 
-// The package's own messages have no names.
+// The public messages of the package itself have no names of indexes.
 func TestPublicMessageOfAlias(t *testing.T) {
 	g := &generation{name: secretIndex, names: names{live: "shop-acme"}}
 	checkPublic(t, g.unchanged(target{indexes: map[string]entry{"shop-acme": {}}}),
@@ -125,6 +125,6 @@ func TestPublicMessageOfAlias(t *testing.T) {
 	checkPublic(t, unacknowledged("creating index "+secretIndex),
 		"the nodes of the cluster did not acknowledge a change in time")
 	if _, ok := asTemporary(unacknowledged("x")); !ok {
-		t.Error("it is not temporary")
+		t.Error("the error of an unacknowledged change is not temporary")
 	}
 }

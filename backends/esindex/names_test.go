@@ -8,11 +8,12 @@ import (
 	"productindex/reindex"
 )
 
-// legal checks Elasticsearch's rules for the name of an index.
-func legal(t *testing.T, name string) {
+// assertLegal checks that Elasticsearch accepts a name of an index.
+func assertLegal(t *testing.T, name string) {
 	t.Helper()
-	if name == "" || len(name) > 255 || strings.ContainsAny(name, "\\/*?\"<>| ,#:") || strings.ToLower(name) != name || strings.ContainsAny(name[:1], "-_+.") {
-		t.Errorf("%q is not a name of an index", name)
+	if name == "" || len(name) > 255 || strings.ContainsAny(name, "\\/*?\"<>| ,#:") ||
+		strings.ToLower(name) != name || strings.ContainsAny(name[:1], "-_+.") {
+		t.Errorf("%q is not a valid name of an index", name)
 	}
 }
 
@@ -35,14 +36,16 @@ func FuzzNames(f *testing.F) {
 		names := func(k key) (alias string, all []string) {
 			alias = aliasName(k.prefix, k.tenant)
 			g := &generation{name: generationName(alias, time.Now())}
-			all = []string{alias, names{kept: keptPrefix(alias)}.keptAlias(time.Now(), 36*36*36*36*36*36*36-1), g.name, g.writeAlias(), g.fence()}
+			kept := names{kept: keptPrefix(alias)}.keptAlias(time.Now(), 36*36*36*36*36*36*36-1)
+			all = []string{alias, kept, g.name, g.writeAlias(), g.fence()}
 			g.fences.Store(12)
 			all = append(all, g.fence())
 			for _, name := range all {
-				legal(t, name)
+				assertLegal(t, name)
 			}
-			if !isGeneration(alias, g.name) || isGeneration(alias, alias) || isGeneration(alias, names{kept: keptPrefix(alias)}.keptAlias(time.Now(), 36*36*36*36*36*36*36-1)) || isGeneration(alias, g.fence()) {
-				t.Errorf("%q: its generations cannot be distinguished from its other names", alias)
+			if !isGeneration(alias, g.name) || isGeneration(alias, alias) || isGeneration(alias, kept) ||
+				isGeneration(alias, g.fence()) {
+				t.Errorf("the names of generations of %q cannot be distinguished from its other names", alias)
 			}
 			return alias, all
 		}
@@ -77,7 +80,7 @@ func TestGenerationNamesAreInOrder(t *testing.T) {
 	for _, later := range []time.Duration{time.Millisecond, time.Second, time.Hour, 24 * 400 * time.Hour} {
 		now = now.Add(later)
 		if name := generationName("a", now); name <= last {
-			t.Errorf("%q comes before %q", name, last)
+			t.Errorf("the name %q follows %q, want a greater one", name, last)
 		} else {
 			last = name
 		}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// clock lets the time of a bubble go on, so that timers fire.
+// clock lets time pass in a bubble of synctest, so that timers fire.
 func clock(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
@@ -42,17 +42,17 @@ func TestPulse(t *testing.T) {
 		})
 		clock(150 * time.Second)
 		if got := soFar(); !slices.Equal(got, []time.Duration{time.Minute, 2 * time.Minute}) {
-			t.Errorf("beats after %v", got)
+			t.Errorf("the pulse beats after %v, want one and two minutes", got)
 		}
 		clock(45 * time.Second)
 		p.stop()
 		p.stop()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
-			t.Errorf("the beat in progress ended with %v", err)
+			t.Errorf("the context of the beat in progress ends with %v, want %v", err, context.Canceled)
 		}
 		clock(time.Hour)
 		if len(soFar()) != 3 {
-			t.Error("it goes on after stop")
+			t.Error("the pulse beats after stop")
 		}
 	})
 }

@@ -16,7 +16,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A firewall that refuses what one product says costs that product alone.
+// If a firewall refuses the text of one product, only that product is rejected.
 func TestFirewall(t *testing.T) {
 	server := estest.Plain(t)
 	for _, test := range []struct {
@@ -46,16 +46,17 @@ func TestFirewall(t *testing.T) {
 			}
 			report, err := engine.Run(t.Context(), acme)
 			if err != nil || report.Indexed != 39 || report.Rejected != 1 || report.Rejections[0].ID != "bad" {
-				t.Fatalf("indexed %d, rejected %v, error %v", report.Indexed, report.Rejections, err)
+				t.Fatalf("indexed %d, rejected %v, error %v, want only bad rejected", report.Indexed, report.Rejections, err)
 			}
-			if reason := report.Rejections[0].Reason; !strings.HasPrefix(reason, "the product was refused by something in front of the index") {
-				t.Errorf("the reason is %q", reason)
+			const want = "the product was refused by something in front of the index"
+			if reason := report.Rejections[0].Reason; !strings.HasPrefix(reason, want) {
+				t.Errorf("the reason is %q, want %q", reason, want)
 			}
 		})
 	}
 }
 
-// Something that refuses every request ends the run, after one product or none was tried.
+// If every request is refused on the way, the run fails without rejecting products.
 func TestFirewallRefusesAll(t *testing.T) {
 	server := estest.Plain(t)
 	wall := firewall{word: `"_id"`, status: http.StatusForbidden, page: "<html>Request blocked</html>", next: wire(t)}
@@ -64,14 +65,14 @@ func TestFirewallRefusesAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report, err := engine.Run(t.Context(), acme); err == nil || report.Rejected > 0 || report.Retries > 0 || !strings.Contains(err.Error(), "403") {
-		t.Errorf("rejected %d, %d retries, error %v", report.Rejected, report.Retries, err)
+	report, err := engine.Run(t.Context(), acme)
+	if err == nil || report.Rejected > 0 || report.Retries > 0 || !strings.Contains(err.Error(), "403") {
+		t.Errorf("rejected %d, %d retries, error %v, want none and an error with 403", report.Rejected, report.Retries, err)
 	}
 	assertIndexes(t, ix)
 }
 
-// A gateway that refuses every request, as its server is down, costs no product: the run waits as often as it may, and
-// fails.
+// If a gateway refuses every request, since its server is down, the errors are temporary, and no product is rejected.
 func TestGatewayRefusesAll(t *testing.T) {
 	server := estest.Plain(t)
 	wall := firewall{word: `"_id"`, status: http.StatusBadGateway, page: "<html>Bad gateway</html>", next: wire(t)}
@@ -82,12 +83,12 @@ func TestGatewayRefusesAll(t *testing.T) {
 	for range 2 * patience {
 		err := generation.Write(t.Context(), reindextest.Products(3, "1"))
 		if !isTemporary(err) || errors.Is(err, reindex.ErrRefused) {
-			t.Fatalf("write: %v; want an error that is temporary", err)
+			t.Fatalf("write: error %v, want a temporary one", err)
 		}
 	}
 }
 
-// A gateway that refuses a request now and then gives no reason to blame its products.
+// The products of a request are blamed only if a gateway refuses the same request several times in a row.
 func TestRefusalsInARow(t *testing.T) {
 	w := writer{ix: &Index{}, index: "x"}
 	products := reindextest.Products(3, "1")
@@ -96,11 +97,11 @@ func TestRefusalsInARow(t *testing.T) {
 	for range 3 {
 		for range patience - 1 {
 			if w.refusedOnTheWay(products, gateway) {
-				t.Fatal("blamed before its time")
+				t.Fatalf("the products are blamed before %d refusals", patience)
 			}
 		}
 		if w.refusedOnTheWay(products, server) || w.refusedOnTheWay(products[1:], gateway) {
-			t.Fatal("blamed for what the server says, or what another request had")
+			t.Fatal("the products are blamed for an error of the server, or for the refusals of another request")
 		}
 		w.refusedOnTheWay(products[1:], nil)
 	}
@@ -108,17 +109,17 @@ func TestRefusalsInARow(t *testing.T) {
 		w.refusedOnTheWay(products, gateway)
 	}
 	if !w.refusedOnTheWay(products, gateway) {
-		t.Error("not blamed in the end")
+		t.Errorf("the products are not blamed after %d refusals", patience)
 	}
 	for i := range 2 * maxRefusals {
 		w.ix.refusals.add(fmt.Sprint(i))
 	}
 	if n := len(w.ix.refusals.counts); n > maxRefusals {
-		t.Errorf("%d requests are known", n)
+		t.Errorf("the refusals of %d requests are kept, want at most %d", n, maxRefusals)
 	}
 }
 
-// Only errors that pass by waiting are waited for.
+// An error is temporary only if waiting can help.
 func TestTransportErrors(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 	for _, test := range []struct {
@@ -126,7 +127,8 @@ func TestTransportErrors(t *testing.T) {
 		given     answers
 		temporary bool
 	}{
-		{"product check", answers{err: errors.New("the client noticed that the server is not Elasticsearch and we do not support this unknown product")}, false},
+		{"product check", answers{err: errors.New("the client noticed that the server is not Elasticsearch " +
+			"and we do not support this unknown product")}, false},
 		{"scheme", answers{err: &url.Error{Op: "Get", URL: "x", Err: errors.New("unsupported protocol scheme")}}, false},
 		{"plain HTTP", answers{err: errors.New("http: server gave HTTP response to HTTPS client")}, false},
 		{"alert of TLS", answers{err: &net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}}, false},
@@ -155,7 +157,7 @@ func TestTransportErrors(t *testing.T) {
 			for name, call := range calls {
 				err := call()
 				if _, temporary := asTemporary(err); err == nil || temporary != test.temporary {
-					t.Errorf("%s: temporary %v: %v; want %v", name, temporary, err, test.temporary)
+					t.Errorf("%s: error %v, want a temporary one: %v", name, err, test.temporary)
 				}
 			}
 		})
@@ -189,14 +191,14 @@ func TestNesting(t *testing.T) {
 	for _, r := range report.Rejections {
 		switch {
 		case strings.HasPrefix(r.ID, "deep") && strings.Contains(r.Reason, "100 levels"):
-		case r.ID == "lists" && strings.Contains(r.Reason, "index.mapping.depth.limit"): // OpenSearch 3 has a limit of its own
-			want++
+		case r.ID == "lists" && strings.Contains(r.Reason, "index.mapping.depth.limit"):
+			want++ // OpenSearch 3 has a limit of its own
 		default:
-			t.Errorf("rejected %s: %s", r.ID, r.Reason)
+			t.Errorf("product %s is rejected: %s", r.ID, r.Reason)
 		}
 	}
 	if report.Rejected != want || report.Indexed != 7-want {
-		t.Errorf("indexed %d, rejected %d; want %d and %d", report.Indexed, report.Rejected, 7-want, want)
+		t.Errorf("indexed %d, rejected %d, want %d and %d", report.Indexed, report.Rejected, 7-want, want)
 	}
 }
 
@@ -212,7 +214,7 @@ func FuzzDeeperThan(f *testing.F) {
 			t.Skip("not JSON")
 		}
 		if got := deeperThan(text, levels); got != (want > levels) {
-			t.Errorf("%s has %d levels, more than %d: %v", text, want, levels, got)
+			t.Errorf("%s is deeper than %d: %v, want its depth to be %d", text, levels, got, want)
 		}
 	})
 }

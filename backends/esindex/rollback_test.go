@@ -28,7 +28,7 @@ func TestRollbacker(t *testing.T) {
 	})
 }
 
-// Kept generations stay for as long as Config says, in number and in time, and no longer.
+// KeepPrevious limits the number of kept generations, and KeepFor their age.
 func TestKeptForAWhile(t *testing.T) {
 	ix := open(t, func(c *Config) { c.KeepPrevious, c.KeepFor = 2, time.Hour })
 	start := time.Now()
@@ -36,7 +36,7 @@ func TestKeptForAWhile(t *testing.T) {
 	reap := func(want int) {
 		t.Helper()
 		if n, err := ix.Reap(t.Context(), acme); n != want || err != nil {
-			t.Errorf("reaped %d, error %v; want %d", n, err, want)
+			t.Errorf("reaped %d, error %v, want %d", n, err, want)
 		}
 	}
 	at(0)
@@ -50,7 +50,7 @@ func TestKeptForAWhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reap(0) // it is open
+	reap(0) // since the generation is open
 	if err := opened.Abort(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -58,14 +58,14 @@ func TestKeptForAWhile(t *testing.T) {
 	assertKept(t, ix, second)
 	at(101 * time.Minute)
 	fourth := publish(t, ix, 4, "4")
-	assertKept(t, ix, third) // the second one was too old at the switch
+	assertKept(t, ix, third) // the second one is too old at the switch
 	assertIndexes(t, ix, third, fourth)
 	ix.cfg.KeepPrevious = 0
 	reap(1)
 	assertIndexes(t, ix, fourth)
 }
 
-// Another process deletes an index at once whose time is over.
+// Another process deletes a kept index that is older than KeepFor.
 func TestKeptElsewhere(t *testing.T) {
 	ix := open(t, func(c *Config) { c.KeepPrevious, c.KeepFor = 1, time.Hour })
 	first, second := publish(t, ix, 1, "1"), publish(t, ix, 2, "2")
@@ -81,13 +81,13 @@ func TestKeptElsewhere(t *testing.T) {
 			want = 1
 		}
 		if n, err := other.Reap(t.Context(), acme); n != want || err != nil {
-			t.Errorf("after %v: reaped %d, error %v; want %d", age, n, err, want)
+			t.Errorf("after %v: reaped %d, error %v, want %d", age, n, err, want)
 		}
 	}
 	assertIndexes(t, ix, second)
 }
 
-// A kept index to which somebody gave an alias, and one that somebody else has made, are never deleted.
+// A kept index is never deleted if somebody else has created it or has added an alias to it.
 func TestKeptOfOthers(t *testing.T) {
 	ix := open(t, func(c *Config) { c.KeepPrevious = 1 })
 	theirs := ix.cfg.Prefix + "-handmade"
@@ -110,12 +110,12 @@ func TestKeptOfOthers(t *testing.T) {
 	assertIndexes(t, ix, theirs, first, second, third)
 }
 
-// A kept generation that has lost products is refused, and one that a rollback has edited is not.
+// A rollback to a kept generation that has lost products is refused. Edits of an aborted rollback are not losses.
 func TestRollbackToIndexWithLosses(t *testing.T) {
 	ix := open(t, func(c *Config) { c.KeepPrevious, c.Settings = 1, []byte(`{"refresh_interval":"-1"}`) })
 	first := publish(t, ix, 5, "1")
 	if err := ix.Update(t.Context(), acme, []reindex.Change{deletion("p0")}); err != nil {
-		t.Fatal(err) // counted without it, although no search has seen it
+		t.Fatal(err) // the deletion is counted, although no refresh has made it visible
 	}
 	second := publish(t, ix, 6, "2")
 	must(t, ix, http.MethodPost, "/"+first+"/_refresh", "")
@@ -138,13 +138,13 @@ func TestRollbackToIndexWithLosses(t *testing.T) {
 	must(t, ix, http.MethodDelete, "/"+first+"/_doc/p2?refresh=true", "")
 	err = rollback(t, ix)
 	if !errors.Is(err, reindex.ErrDamaged) || !strings.Contains(err.Error(), "holds 2 products, and held 3") {
-		t.Errorf("rollback to an index that has lost a product: %v", err)
+		t.Errorf("rollback to an index that has lost a product: error %v, want %v", err, reindex.ErrDamaged)
 	}
 	assertBears(t, ix, ix.Alias(acme), second)
 	assertKept(t, ix, first)
 }
 
-// The list of generations is complete even if an index cannot be read.
+// Generations returns all generations, even if an index cannot be read.
 func TestGenerations(t *testing.T) {
 	ix := open(t, func(c *Config) { c.KeepPrevious = 2 })
 	first, second, third := publish(t, ix, 1, "1"), publish(t, ix, 2, "2"), publish(t, ix, 3, "3")
@@ -160,7 +160,7 @@ func TestGenerations(t *testing.T) {
 		if got.Name != want.Name || got.Live != want.Live || got.Documents != want.Documents ||
 			known != (want.Documents > 0) ||
 			age < 0 || age > time.Hour || got.Live != got.Replaced.IsZero() {
-			t.Errorf("generation %+v, want %+v", got, want)
+			t.Errorf("generation %d is %+v, want %+v", i, got, want)
 		}
 	}
 }
@@ -183,11 +183,11 @@ func TestRollbackOfTwoProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := slow.(*generation).Edit(t.Context(), []reindex.Change{upsert("p0", "x")}); err == nil {
-		t.Error("an edit by the process that was overtaken succeeds")
+		t.Error("an edit by the earlier process succeeds")
 	}
 	for range 2 {
 		if err := slow.Commit(t.Context()); err == nil {
-			t.Error("a commit by the process that was overtaken succeeds")
+			t.Error("a commit by the earlier process succeeds")
 		}
 	}
 	if err := slow.Abort(t.Context()); err != nil {
@@ -201,8 +201,8 @@ func TestRollbackOfTwoProcesses(t *testing.T) {
 	assertKept(t, ix, second)
 }
 
-// For all faults on the way to the server, and wherever a process ends: the alias points to exactly one whole
-// generation, either the previous one or that of the rollback; the other one is kept, and no edit is lost.
+// Whatever the faults on the way to the server, and wherever a process ends, the alias points to exactly one whole
+// generation: the previous one, or that of the rollback. The other one is kept, and no edit is lost.
 func TestRollbackFaults(t *testing.T) {
 	server := estest.Plain(t)
 	direct, once := &http.Transport{MaxIdleConnsPerHost: 4}, &http.Transport{DisableKeepAlives: true}

@@ -17,8 +17,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// repeating is a way to the server on which the answer to the first request for another page of a scroll is lost, so
-// that somebody in between asks again.
+// repeating is a transport to the server that sends the first request for a second page of a scroll twice, as a proxy
+// does that has lost the answer.
 type repeating struct {
 	next esapi.Transport
 	once *sync.Once
@@ -49,7 +49,7 @@ func (r repeating) lose(req *http.Request) error {
 	return res.Body.Close()
 }
 
-// A scan that has lost a page fails. Without that its products would look removed.
+// A scan that misses a page fails, since the products of the page would otherwise count as removed.
 func TestScanMissesAPage(t *testing.T) {
 	ix := open(t, nil)
 	publish(t, ix, maxPage+10, "1")
@@ -62,17 +62,17 @@ func TestScanMissesAPage(t *testing.T) {
 		return err
 	}
 	if err := scan(); err != nil || products != maxPage+10 {
-		t.Fatalf("%d products, error %v", products, err)
+		t.Fatalf("scanned %d products, error %v, want %d", products, err, maxPage+10)
 	}
 	ix.transport = repeating{ix.transport, new(sync.Once)}
 	err := scan()
 	if _, ok := errors.AsType[*reindex.TemporaryError](err); !ok ||
 		!strings.Contains(err.Error(), fmt.Sprintf("%d of %d products", maxPage, maxPage+10)) {
-		t.Errorf("error %v, want a temporary one that counts the products", err)
+		t.Errorf("scan without a page: error %v, want a temporary one with the numbers of products", err)
 	}
 }
 
-// counting is a way to the server that counts the requests.
+// counting is a transport to the server that counts the requests.
 type counting struct {
 	esapi.Transport
 
@@ -84,7 +84,7 @@ func (c counting) Perform(req *http.Request) (*http.Response, error) {
 	return c.Transport.Perform(req)
 }
 
-// A scan asks for the pages that there are, and for no other.
+// A scan sends one request per page, and none after the last page.
 func TestScanRequests(t *testing.T) {
 	for _, test := range []struct{ products, pages int64 }{{1, 1}, {maxPage, 1}, {maxPage + 1, 2}} {
 		ix := open(t, nil)
@@ -98,14 +98,14 @@ func TestScanRequests(t *testing.T) {
 			}
 			products++
 		}
-		const others = 4 // for the live index, for a refresh, for the size of a product, and to end the scroll
+		const others = 4 // to find the live index, to refresh it, for the size of a product, and to end the scroll
 		if n := requests.Load(); n != test.pages+others || products != test.products {
-			t.Errorf("%d requests for %d of %d products, want %d", n, products, test.products, test.pages+others)
+			t.Errorf("%d requests for %d products, want %d for %d", n, products, test.pages+others, test.products)
 		}
 	}
 }
 
-// A page has fewer products if they are large.
+// A page has fewer products if the products are large.
 func TestPageSize(t *testing.T) {
 	ix := open(t, nil)
 	engine, err := reindex.New(reindextest.Slice{
@@ -119,11 +119,11 @@ func TestPageSize(t *testing.T) {
 		t.Fatal(err)
 	}
 	if size, err := ix.pageSize(t.Context(), []string{ix.Alias(acme)}); size != 9 || err != nil {
-		t.Errorf("%d products, error %v; want 9", size, err)
+		t.Errorf("the size of a page is %d products, error %v, want 9", size, err)
 	}
 }
 
-// An answer that is not one to a search does not pass for the end of the index.
+// An answer without the parts of a search result is an error, and not the end of the scan.
 func TestScanRefusesAnswers(t *testing.T) {
 	for _, body := range []string{
 		``, `{`, `{}`, `null`, `[]`, `{"hits":{}}`, `{"hits":{"hits":[]}}`, `{"hits":{"hits":[],"total":{"value":null}}}`,
@@ -142,12 +142,12 @@ func TestScanRefusesAnswers(t *testing.T) {
 			return true
 		})
 		if err == nil {
-			t.Errorf("%s passes for the end", body)
+			t.Errorf("the answer %s ends the scan without an error", body)
 		}
 	}
 }
 
-// failing is a way to the server that f ends.
+// failing is a transport that calls itself, and then fails.
 type failing func()
 
 func (f failing) Perform(*http.Request) (*http.Response, error) {
@@ -155,7 +155,7 @@ func (f failing) Perform(*http.Request) (*http.Response, error) {
 	return nil, errGone
 }
 
-// A transport that panics, or ends its goroutine, fails the reading ahead and not the program.
+// If the transport panics or ends its goroutine while a page is read ahead, the scan fails, and the program goes on.
 func TestScanOutlivesItsTransport(t *testing.T) {
 	for name, f := range map[string]failing{"panic": func() { panic("broken") }, "goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
@@ -167,13 +167,13 @@ func TestScanOutlivesItsTransport(t *testing.T) {
 			p := <-s.read(t.Context(), everything([]string{"x"}, 1, scanKeep))
 			panicked, ok := errors.AsType[*reindex.PanicError](p.err)
 			if name == "panic" && (!ok || panicked.Value != "broken") || name == "goexit" && !errors.Is(p.err, errGone) {
-				t.Errorf("error %v", p.err)
+				t.Errorf("reading a page: error %v, want that of the transport", p.err)
 			}
 		})
 	}
 }
 
-// FuzzPage tests that ids and bodies are read from an answer as they were written to it.
+// The ids and bodies of a page are those that encoding/json reads.
 func FuzzPage(f *testing.F) {
 	f.Add("1", `{"a":1}`, "ä/\"\\\n", `{"_id":"other","_source":{},"hits":{"hits":[]}}`)
 	f.Add("", `{"a":"}]"}`, "\u2028", `{ "\u0061" : [ "\"" , "\\" ] }`)
@@ -189,7 +189,8 @@ func FuzzPage(f *testing.F) {
 			"hits": map[string]any{
 				"total": map[string]int{"value": 2},
 				"hits": []hit{
-					{Index: "x", ID: id1, Source: json.RawMessage(body1)}, {Index: "x", ID: id2, Source: json.RawMessage(body2)},
+					{Index: "x", ID: id1, Source: json.RawMessage(body1)},
+					{Index: "x", ID: id2, Source: json.RawMessage(body2)},
 				},
 			},
 		})
@@ -212,11 +213,11 @@ func FuzzPage(f *testing.F) {
 		}
 		if p.scroll() != want.Scroll || !p.more(1) || p.more(2) || got.shards != 3 || got.successful != 2 ||
 			got.total != 2 || len(got.products) != 2 {
-			t.Errorf("%s reads as %+v", text, got)
+			t.Errorf("%s is decoded as %+v", text, got)
 		}
 		for i, p := range got.products {
 			if h := want.Hits.Hits[i]; p.ID != h.ID || string(p.Body) != string(h.Source) {
-				t.Errorf("%s reads as product %q with body %s", text, p.ID, p.Body)
+				t.Errorf("%s: product %d is decoded as %q with body %s", text, i, p.ID, p.Body)
 			}
 		}
 	})

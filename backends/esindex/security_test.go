@@ -15,23 +15,24 @@ import (
 	"productindex/reindex"
 )
 
-// apiKey makes a key that may do with the indexes of the prefix what privileges say.
+// apiKey returns a client with an API key that has these privileges for the indexes of a prefix.
 func apiKey(t *testing.T, server *estest.Server, prefix, privileges string) *elastictransport.Client {
 	t.Helper()
-	role := `{"name":"` + prefix + `","role_descriptors":{"r":{"indices":[{"names":["` + prefix + `-*"],"privileges":[` + privileges + `]}]}}}`
+	role := `{"name":"` + prefix + `","role_descriptors":{"r":{"indices":[{"names":["` + prefix + `-*"],` +
+		`"privileges":[` + privileges + `]}]}}}`
 	status, text := request(t, server.Transport(t), http.MethodPost, "/_security/api_key", role)
 	var key struct {
 		Encoded string `json:"encoded"`
 	}
 	if err := json.Unmarshal([]byte(text), &key); err != nil || status != http.StatusOK {
-		t.Fatalf("%d: %s", status, text)
+		t.Fatalf("creating an API key: status %d: %s", status, text)
 	}
 	return server.Transport(t, elastictransport.WithAPIKey(key.Encoded))
 }
 
 const leastPrivileges = `"manage","index","delete","read"`
 
-// The privileges that the documentation names are enough for all that an Index does.
+// The documented privileges are enough for all methods of an Index.
 func TestLeastPrivileges(t *testing.T) {
 	server := estest.Secure(t)
 	transport := apiKey(t, server, "least", leastPrivileges)
@@ -45,7 +46,7 @@ func TestLeastPrivileges(t *testing.T) {
 		t.Error(err)
 	}
 	if n, err := ix.DocCount(t.Context(), acme); n != 4 || err != nil {
-		t.Errorf("%d documents, error %v; want 4", n, err)
+		t.Errorf("%d documents, error %v, want 4", n, err)
 	}
 	changes := []reindex.Change{upsert("p0", "2"), deletion("p1")}
 	if err := errors.Join(ix.Update(t.Context(), acme, changes), ix.Settle(t.Context(), acme)); err != nil {
@@ -55,11 +56,12 @@ func TestLeastPrivileges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if editor, _ := reindex.As[reindex.Editor](gen); editor.Edit(t.Context(), changes) != nil {
-		t.Error("an edit was refused")
+	editor, _ := reindex.As[reindex.Editor](gen)
+	if err := editor.Edit(t.Context(), changes); err != nil {
+		t.Errorf("edit: %v", err)
 	}
 	if n, err := ix.Reap(reindex.WithFence(t.Context(), 2), acme); n != 1 || err != nil {
-		t.Errorf("reaped %d, error %v; want 1, the run with the smaller token", n, err)
+		t.Errorf("reaped %d, error %v, want only the run with the smaller token", n, err)
 	}
 	if err := gen.Abort(t.Context()); err != nil {
 		t.Error(err)
@@ -92,8 +94,9 @@ func TestSecurityErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = ix.Begin(t.Context(), acme)
-			if err == nil || errors.As(err, new(*reindex.TemporaryError)) || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), ix.Alias(acme)) {
-				t.Errorf("begin: %v; want a lasting error that says %q and names the index", err, test.says)
+			if err == nil || errors.As(err, new(*reindex.TemporaryError)) ||
+				!strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), ix.Alias(acme)) {
+				t.Errorf("begin: error %v, want a lasting one with %q and the alias", err, test.says)
 			}
 			for _, word := range []string{secret, encoded, server.Password} {
 				if strings.Contains(fmt.Sprintf("%v %+v", err, err), word) {
@@ -104,10 +107,12 @@ func TestSecurityErrors(t *testing.T) {
 	}
 }
 
-// Each of the privileges is needed, and a missing one shows before anything is loaded.
+// Each of the privileges is needed. If one is missing, Begin fails, before products are loaded.
 func TestMissingPrivilege(t *testing.T) {
 	server := estest.Secure(t)
-	for missing, privileges := range map[string]string{"manage": `"index","read"`, "index": `"manage","read"`, "read": `"manage","index"`} {
+	for missing, privileges := range map[string]string{
+		"manage": `"index","read"`, "index": `"manage","read"`, "read": `"manage","index"`,
+	} {
 		t.Run(missing, func(t *testing.T) {
 			prefix := "lacks-" + missing
 			transport := apiKey(t, server, prefix, privileges)
@@ -116,8 +121,9 @@ func TestMissingPrivilege(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = ix.Begin(t.Context(), acme)
-			if _, temporary := asTemporary(err); err == nil || temporary || !strings.Contains(err.Error(), "security_exception") || !strings.Contains(err.Error(), ix.Alias(acme)) {
-				t.Errorf("begin: %v; want a lasting error that names the index", err)
+			if err == nil || isTemporary(err) || !strings.Contains(err.Error(), "security_exception") ||
+				!strings.Contains(err.Error(), ix.Alias(acme)) {
+				t.Errorf("begin: error %v, want a lasting one of the privilege with the alias", err)
 			}
 			checkPublic(t, err, "the server's account lacks a privilege for indices:", prefix)
 			if missing != "manage" {
@@ -127,7 +133,8 @@ func TestMissingPrivilege(t *testing.T) {
 	}
 }
 
-// Without the privilege to delete, runs and upserts go on, and a deletion is an error that names the missing privilege.
+// Without the privilege to delete, runs and upserts succeed. A deletion fails with an error that names the missing
+// privilege.
 func TestMissingPrivilegeToDelete(t *testing.T) {
 	server := estest.Secure(t)
 	ix := openOn(t, apiKey(t, server, "keeps", `"manage","index","read"`), func(c *Config) { c.Prefix = "keeps" })
@@ -137,7 +144,7 @@ func TestMissingPrivilegeToDelete(t *testing.T) {
 	}
 	err := ix.Update(t.Context(), acme, []reindex.Change{deletion("p1")})
 	if err == nil || isTemporary(err) || !strings.Contains(err.Error(), "security_exception") {
-		t.Errorf("error %v, want a lasting one of the privilege", err)
+		t.Errorf("deletion: error %v, want a lasting one of the privilege", err)
 	}
 	checkPublic(t, err, "the server's account lacks a privilege for indices:", "keeps")
 	if err := ix.Settle(t.Context(), acme); err != nil {

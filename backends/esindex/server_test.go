@@ -17,7 +17,7 @@ import (
 
 const acme = "acme"
 
-// begin opens a generation that is discarded at the end of the test.
+// begin opens a generation, which is aborted at the end of the test.
 func begin(t *testing.T, ix *Index) *generation {
 	t.Helper()
 	gen, err := ix.Begin(t.Context(), acme)
@@ -32,18 +32,18 @@ func begin(t *testing.T, ix *Index) *generation {
 	return gen.(*generation)
 }
 
-// fill writes n products with this rev and seals.
+// fill writes n products of this rev, and seals the generation.
 func fill(t *testing.T, gen reindex.Generation, n int, rev string) {
 	t.Helper()
 	if err := gen.Write(t.Context(), reindextest.Products(n, rev)); err != nil {
 		t.Fatal(err)
 	}
 	if sealed, err := gen.Seal(t.Context()); err != nil || sealed.Documents != int64(n) {
-		t.Fatalf("sealed %+v, error %v", sealed, err)
+		t.Fatalf("sealed %+v, error %v, want %d documents", sealed, err, n)
 	}
 }
 
-// publish makes n products live and returns the name of their index.
+// publish makes n products of this rev live, and returns the name of their index.
 func publish(t *testing.T, ix *Index, n int, rev string) string {
 	t.Helper()
 	g := begin(t, ix)
@@ -52,7 +52,7 @@ func publish(t *testing.T, ix *Index, n int, rev string) string {
 	return g.name
 }
 
-// commit makes a generation live, and removes what it has replaced.
+// commit makes a generation live, and deletes the indexes that it has replaced.
 func commit(t *testing.T, g reindex.Generation) {
 	t.Helper()
 	if err := g.Commit(t.Context()); err != nil {
@@ -63,7 +63,7 @@ func commit(t *testing.T, g reindex.Generation) {
 	}
 }
 
-// assertLive checks what a search finds.
+// assertLive checks that a search finds n products, all of this rev.
 func assertLive(t *testing.T, ix *Index, n int, rev string) {
 	t.Helper()
 	found, err := search(t.Context(), ix, acme)
@@ -72,11 +72,11 @@ func assertLive(t *testing.T, ix *Index, n int, rev string) {
 	}
 	for id, r := range found {
 		if r != rev {
-			t.Errorf("%s is of %q, want %q", id, r, rev)
+			t.Errorf("product %s has rev %q, want %q", id, r, rev)
 		}
 	}
 	if len(found) != n {
-		t.Errorf("searches find %d products, want %d", len(found), n)
+		t.Errorf("a search finds %d products, want %d", len(found), n)
 	}
 }
 
@@ -90,10 +90,18 @@ func assertIndexes(t *testing.T, ix *Index, want ...string) {
 	}
 }
 
+// A run fails at once if its index does not accept writes. The error names the reason and the index.
 func TestBlocks(t *testing.T) {
-	for _, test := range []struct{ name, path, body, says, seen string }{
-		{"disk full", "_settings", `{"index.blocks.read_only_allow_delete":true}`, "disk usage exceeded flood-stage watermark", "the server accepts no writes: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage"},
-		{"read-only", "_settings", `{"index.blocks.read_only":true}`, "index read-only", "the server accepts no writes: [FORBIDDEN/5/index read-only"},
+	for _, test := range []struct{ name, path, body, says, public string }{
+		{
+			"disk full", "_settings", `{"index.blocks.read_only_allow_delete":true}`,
+			"disk usage exceeded flood-stage watermark",
+			"the server accepts no writes: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage",
+		},
+		{
+			"read-only", "_settings", `{"index.blocks.read_only":true}`, "index read-only",
+			"the server accepts no writes: [FORBIDDEN/5/index read-only",
+		},
 		{"closed", "_close", ``, "index_closed_exception", "the index is closed"},
 		{"deleted", "", ``, "no such index", "the index does not exist"},
 	} {
@@ -102,20 +110,19 @@ func TestBlocks(t *testing.T) {
 			publish(t, ix, 3, "live")
 			g := begin(t, ix)
 			method := map[string]string{"_settings": http.MethodPut, "_close": http.MethodPost, "": http.MethodDelete}[test.path]
-			if status, text := request(t, ix.transport, method, "/"+g.name+"/"+test.path, test.body); status != http.StatusOK {
-				t.Fatalf("%d: %s", status, text)
-			}
-			engine, err := reindex.New(reindextest.Slice(reindextest.Products(3, "x")), stuck{ix, g}, &reindex.Config{BatchDocs: 1, Workers: 1})
+			must(t, ix, method, "/"+g.name+"/"+test.path, test.body)
+			engine, err := reindex.New(reindextest.Slice(reindextest.Products(3, "x")), stuck{ix, g},
+				&reindex.Config{BatchDocs: 1, Workers: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
 			report, err := engine.Run(t.Context(), acme)
 			if err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), g.name) {
-				t.Errorf("the run ended with %v; want %q and the index's name", err, test.says)
+				t.Errorf("the run ends with error %v, want one with %q and the index", err, test.says)
 			}
-			checkPublic(t, err, test.seen, ix.cfg.Prefix)
+			checkPublic(t, err, test.public, ix.cfg.Prefix)
 			if report.Batches != 1 {
-				t.Errorf("%d calls of Write, want one: it cannot get better", report.Batches)
+				t.Errorf("there are %d calls of Write, want 1, since waiting does not help", report.Batches)
 			}
 			if test.name != "closed" && test.name != "deleted" {
 				request(t, ix.transport, http.MethodPut, "/"+g.name+"/_settings", `{"index.blocks.read_only":null}`)
@@ -125,7 +132,7 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// stuck is an Indexer whose next generation is this one.
+// stuck is an Indexer whose Begin returns an existing generation.
 type stuck struct {
 	*Index
 
@@ -134,19 +141,16 @@ type stuck struct {
 
 func (s stuck) Begin(context.Context, string) (reindex.Generation, error) { return s.g, nil }
 
+// An index with the name of the alias counts as live, and the switch replaces it.
 func TestStrayIndex(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		before bool
-		live   int64
-	}{{"before the run", true, 1}, {"during the run", false, 1}} {
+	}{{"before the run", true}, {"during the run", false}} {
 		t.Run(test.name, func(t *testing.T) {
 			ix := open(t, nil)
 			stray := func() {
-				status, text := request(t, ix.transport, http.MethodPut, "/"+ix.Alias(acme)+"/_doc/1?refresh=true", `{"rev":"stray"}`)
-				if status != http.StatusCreated {
-					t.Fatalf("%d: %s", status, text)
-				}
+				must(t, ix, http.MethodPut, "/"+ix.Alias(acme)+"/_doc/1?refresh=true", `{"rev":"stray"}`)
 			}
 			if test.before {
 				stray()
@@ -158,8 +162,8 @@ func TestStrayIndex(t *testing.T) {
 			if err := g.Write(t.Context(), reindextest.Products(5, "1")); err != nil {
 				t.Fatal(err)
 			}
-			if sealed, err := g.Seal(t.Context()); err != nil || sealed.Live != test.live {
-				t.Errorf("sealed %+v, error %v; want %d live", sealed, err, test.live)
+			if sealed, err := g.Seal(t.Context()); err != nil || sealed.Live != 1 {
+				t.Errorf("sealed %+v, error %v, want 1 live product", sealed, err)
 			}
 			commit(t, g)
 			assertLive(t, ix, 5, "1")
@@ -171,9 +175,7 @@ func TestStrayIndex(t *testing.T) {
 func TestForeignIndexStays(t *testing.T) {
 	ix := open(t, nil)
 	foreign := ix.cfg.Prefix + "-handmade"
-	if status, text := request(t, ix.transport, http.MethodPut, "/"+foreign, `{"aliases":{"`+ix.Alias(acme)+`":{}}}`); status != http.StatusOK {
-		t.Fatalf("%d: %s", status, text)
-	}
+	must(t, ix, http.MethodPut, "/"+foreign, `{"aliases":{"`+ix.Alias(acme)+`":{}}}`)
 	name := publish(t, ix, 3, "1")
 	assertLive(t, ix, 3, "1")
 	assertIndexes(t, ix, name, foreign)
@@ -182,18 +184,18 @@ func TestForeignIndexStays(t *testing.T) {
 func TestKeepPrevious(t *testing.T) {
 	ix := open(t, func(c *Config) { c.KeepPrevious = 1 })
 	if err := rollback(t, ix); !errors.Is(err, reindex.ErrNoPrevious) {
-		t.Errorf("rollback of nothing: %v", err)
+		t.Errorf("rollback without a live index: error %v, want %v", err, reindex.ErrNoPrevious)
 	}
 	publish(t, ix, 1, "1")
 	if err := rollback(t, ix); !errors.Is(err, reindex.ErrNoPrevious) {
-		t.Errorf("rollback to nothing: %v", err)
+		t.Errorf("rollback without a kept index: error %v, want %v", err, reindex.ErrNoPrevious)
 	}
 	second := publish(t, ix, 2, "2")
 	third := publish(t, ix, 3, "3")
 	assertIndexes(t, ix, second, third)
 	ix.now = func() time.Time { return time.Now().Add(24 * time.Hour) }
 	if n, err := ix.Reap(t.Context(), acme); n != 0 || err != nil {
-		t.Errorf("reaped %d, error %v", n, err)
+		t.Errorf("reaped %d, error %v, want 0", n, err)
 	}
 	for range 3 {
 		assertLive(t, ix, 3, "3")
@@ -207,12 +209,12 @@ func TestKeepPrevious(t *testing.T) {
 	}
 	ix.cfg.KeepPrevious = 0
 	if n, err := ix.Reap(t.Context(), acme); n != 1 || err != nil {
-		t.Errorf("reaped %d, error %v, with KeepPrevious 0", n, err)
+		t.Errorf("with KeepPrevious 0: reaped %d, error %v, want 1", n, err)
 	}
 	assertIndexes(t, ix, third)
 }
 
-// Wildcards find the live products once, and nothing else.
+// A search with a wildcard finds each live product once, and no others.
 func TestWildcards(t *testing.T) {
 	ix := open(t, func(c *Config) { c.KeepPrevious = 1 })
 	publish(t, ix, 2, "1")
@@ -220,7 +222,7 @@ func TestWildcards(t *testing.T) {
 	fill(t, begin(t, ix), 4, "3")
 	_, text := request(t, ix.transport, http.MethodGet, "/"+ix.cfg.Prefix+"-*/_count", "")
 	if !strings.HasPrefix(text, `{"count":3,`) {
-		t.Errorf("a count with a wildcard: %s", text)
+		t.Errorf("a count with a wildcard answers %s, want 3", text)
 	}
 }
 
@@ -238,7 +240,7 @@ func TestReapElsewhere(t *testing.T) {
 		t.Helper()
 		other.now = func() time.Time { return time.Now().Add(after) }
 		if n, err := other.Reap(t.Context(), acme); n != want || err != nil {
-			t.Errorf("after %v: reaped %d, error %v; want %d", after, n, err, want)
+			t.Errorf("after %v: reaped %d, error %v, want %d", after, n, err, want)
 		}
 	}
 	reap(0, 0)
@@ -248,13 +250,13 @@ func TestReapElsewhere(t *testing.T) {
 	reap(2*time.Hour, 1)
 	assertIndexes(t, ix, live, unmarked)
 	if err := g.Write(t.Context(), reindextest.Products(1, "2")); err == nil || errors.As(err, new(*reindex.BatchError)) {
-		t.Errorf("a write to an index that was reaped: %v", err)
+		t.Errorf("write to a reaped index: error %v, want one of the whole request", err)
 	}
 	assertIndexes(t, ix, live, unmarked)
 	assertLive(t, ix, 3, "1")
 }
 
-// Reap does not touch an index that seems dead if somebody added an alias to it, so that a run that is alive goes on.
+// Reap does not delete an index that seems dead if somebody else has added an alias to it, so that a live run can go on.
 func TestReapLeavesAnIndexThatOthersUse(t *testing.T) {
 	ix := open(t, nil)
 	other, err := New(ix.transport, &ix.cfg)
@@ -266,17 +268,17 @@ func TestReapLeavesAnIndexThatOthersUse(t *testing.T) {
 	theirs := ix.cfg.Prefix + "-theirs"
 	mustAlias(t, ix, addAlias(g.name, theirs, nil))
 	if n, err := other.Reap(t.Context(), acme); n != 0 || err != nil {
-		t.Errorf("reaped %d, error %v; want 0", n, err)
+		t.Errorf("reaped %d, error %v, want 0", n, err)
 	}
 	fill(t, g, 3, "1")
 	mustAlias(t, ix, removeAlias(g.name, theirs))
 	if n, err := other.Reap(t.Context(), acme); n != 1 || err != nil {
-		t.Errorf("without the alias: reaped %d, error %v; want 1", n, err)
+		t.Errorf("without the alias: reaped %d, error %v, want 1", n, err)
 	}
 	assertIndexes(t, ix)
 }
 
-// Searches go on through many reindexes, without an error, and see one generation at a time.
+// Searches succeed during many reindexes. Each finds the products of one generation.
 func TestSearchThroughReindexes(t *testing.T) {
 	ix := open(t, func(c *Config) { c.RetireDelay = searchDelay })
 	publish(t, ix, 30, "0")
@@ -294,7 +296,7 @@ func TestSearchThroughReindexes(t *testing.T) {
 					revs[rev] = true
 				}
 				if err != nil || len(found) != 30 || len(revs) != 1 {
-					t.Errorf("a search found %d products of %v, error %v", len(found), revs, err)
+					t.Errorf("a search finds %d products of %v, error %v, want 30 of one rev", len(found), revs, err)
 					return
 				}
 			}
@@ -310,11 +312,11 @@ func TestSearchThroughReindexes(t *testing.T) {
 func TestDocCount(t *testing.T) {
 	ix := open(t, nil)
 	if n, err := ix.DocCount(t.Context(), acme); err == nil {
-		t.Errorf("%d documents without an index", n)
+		t.Errorf("%d documents without an index, want an error", n)
 	}
 	publish(t, ix, 4, "1")
 	fill(t, begin(t, ix), 5, "2")
 	if n, err := ix.DocCount(t.Context(), acme); n != 4 || err != nil {
-		t.Errorf("%d documents, error %v; want 4", n, err)
+		t.Errorf("%d documents, error %v, want 4", n, err)
 	}
 }

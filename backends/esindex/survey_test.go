@@ -23,8 +23,8 @@ func (c *counted) Begin(ctx context.Context, tenant string) (reindex.Generation,
 	return c.Index.Begin(ctx, tenant)
 }
 
-// However many fields are objects in some products and values in others, and wherever these products are, a server
-// without "subobjects" gets the catalogue the second time.
+// Many fields are objects in some products and values in others, all over the catalogue. A run on a server without
+// "subobjects" indexes all products in its second generation. The next run needs only one.
 func TestManyObjectsAndValues(t *testing.T) {
 	const n = 1000
 	products := make(reindextest.Slice, n)
@@ -44,7 +44,7 @@ func TestManyObjectsAndValues(t *testing.T) {
 		products[i] = reindextest.NewProduct(fmt.Sprint(i), fields)
 	}
 	ix := open(t, nil)
-	ix.abilities.noSubobjects = true // also on a server that has them
+	ix.abilities.noSubobjects = true // also if the server has them
 	index := &counted{Index: ix}
 	for _, generations := range []int{2, 1} {
 		index.begun = 0
@@ -54,16 +54,16 @@ func TestManyObjectsAndValues(t *testing.T) {
 		}
 		report, err := engine.Run(t.Context(), acme)
 		if err != nil || report.Indexed != n || index.begun != generations {
-			t.Fatalf("%d generations, want %d; indexed %d, rejected %v, error %v",
-				index.begun, generations, report.Indexed, report.Rejections, err)
+			t.Fatalf("%d generations, indexed %d, rejected %v, error %v, want %d and %d",
+				index.begun, report.Indexed, report.Rejections, err, generations, n)
 		}
 	}
 	if found := matching(t, ix, `{"range":{"plain":{"gte":500}}}`); found != n/2 {
-		t.Errorf("%d products are found by a plain field, want %d", found, n/2)
+		t.Errorf("%d products are found by another field, want %d", found, n/2)
 	}
 }
 
-// A generation that surveys cannot be sealed: it lacks products.
+// A generation that only surveys the fields cannot be sealed, since it lacks products.
 func TestSurveyedGenerationIsNotSealed(t *testing.T) {
 	ix := open(t, nil)
 	ix.abilities.noSubobjects = true
@@ -78,10 +78,10 @@ func TestSurveyedGenerationIsNotSealed(t *testing.T) {
 		}
 	}
 	if _, err := g.Seal(t.Context()); !isAgain(err) {
-		t.Errorf("seal: %v; want ErrAgain", err)
+		t.Errorf("seal: error %v, want %v", err, reindex.ErrAgain)
 	}
 	if _, err := g.Flush(t.Context()); !isAgain(err) {
-		t.Errorf("flush: %v; want ErrAgain", err)
+		t.Errorf("flush: error %v, want %v", err, reindex.ErrAgain)
 	}
 	if learned := ix.unsearchedFields(acme, target{}); !slices.Equal(learned, []string{"m"}) {
 		t.Errorf("learned %v, want m", learned)
@@ -104,7 +104,8 @@ func TestSurvey(t *testing.T) {
 		{bodies: []string{`{"a":1}`, `{"ab":{"c":2}}`}},
 		{
 			bodies: []string{`{"a":1,"b":{"c":{"d":1}},"e":true}`}, want: []string{"a", "b.c"},
-			mapping: `{"properties":{"a":{"properties":{"x":{"type":"text"}}},"b":{"properties":{"c":{"type":"double"}}},"e":{"type":"text"}}}`,
+			mapping: `{"properties":{"a":{"properties":{"x":{"type":"text"}}},"b":{"properties":{"c":{"type":"double"}}},` +
+				`"e":{"type":"text"}}}`,
 		},
 		{bodies: []string{`{"a":1}`}, want: nil, mapping: `{"properties":{"a":{"type":"object","enabled":false}}}`},
 	} {
@@ -114,7 +115,7 @@ func TestSurvey(t *testing.T) {
 			for _, body := range test.bodies {
 				s.see([]reindex.Product{{ID: "1", Body: []byte(body)}})
 			}
-			s.begin() // forgets nothing
+			s.begin() // keeps the fields
 			var m mapped
 			if test.mapping != "" {
 				if err := json.Unmarshal([]byte(test.mapping), &m); err != nil {
@@ -123,13 +124,13 @@ func TestSurvey(t *testing.T) {
 			}
 			s.seeMapped("", m)
 			if got := s.fields(test.known); !slices.Equal(got, test.want) {
-				t.Errorf("found %v, want %v", got, test.want)
+				t.Errorf("the fields are %v, want %v", got, test.want)
 			}
 		})
 	}
 }
 
-// A survey keeps no more than so many fields apart.
+// A survey keeps at most maxSurveyed fields.
 func TestSurveyIsBounded(t *testing.T) {
 	var s survey
 	s.begin()
@@ -138,6 +139,6 @@ func TestSurveyIsBounded(t *testing.T) {
 	}
 	s.note("0", isObject)
 	if len(s.shapes) != maxSurveyed || !slices.Equal(s.fields(nil), []string{"0"}) {
-		t.Errorf("%d fields, %v are both", len(s.shapes), s.fields(nil))
+		t.Errorf("%d fields are kept, of which %v are both, want %d and only 0", len(s.shapes), s.fields(nil), maxSurveyed)
 	}
 }

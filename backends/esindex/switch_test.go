@@ -13,7 +13,7 @@ import (
 	"productindex/reindex"
 )
 
-// If two runs began with the same live index, the one that commits later fails, and the products of the other stay
+// Of two runs that began with the same live index, the second commit fails, and the products of the first one stay
 // live.
 func TestCompareAndSwap(t *testing.T) {
 	for _, first := range []bool{true, false} {
@@ -27,7 +27,7 @@ func TestCompareAndSwap(t *testing.T) {
 			name := publish(t, ix, 4, "winner")
 			err := other.Commit(t.Context())
 			if err == nil || errors.As(err, new(*reindex.TemporaryError)) || !strings.Contains(err.Error(), name) {
-				t.Errorf("the later commit: %v; want a lasting error that names %s", err, name)
+				t.Errorf("the second commit: error %v, want a lasting one that names %s", err, name)
 			}
 			if err := other.Abort(t.Context()); err != nil {
 				t.Error(err)
@@ -38,8 +38,7 @@ func TestCompareAndSwap(t *testing.T) {
 	}
 }
 
-// A switch whose answer was lost, and that arrives after it was ruled out, is refused: also if nothing was live before
-// that it would have to replace.
+// The server refuses a late switch after it was ruled out, also if there was no live index before.
 func TestLateSwitchIsRuledOut(t *testing.T) {
 	for _, live := range []int{0, 3} {
 		t.Run(fmt.Sprintf("live=%d", live), func(t *testing.T) {
@@ -54,10 +53,10 @@ func TestLateSwitchIsRuledOut(t *testing.T) {
 				t.Fatal(err)
 			}
 			if applied, certain, err := g.outcome(t.Context()); applied || !certain || err != nil {
-				t.Fatalf("applied %v, certain %v, error %v; want that it was certainly not", applied, certain, err)
+				t.Fatalf("outcome: applied %v, certain %v, error %v, want certainly not applied", applied, certain, err)
 			}
 			if err := g.swap(t.Context(), s); err == nil {
-				t.Error("the switch arrived late, and was made")
+				t.Error("the late switch is applied")
 			}
 			assertLive(t, ix, live, "1")
 			commit(t, g)
@@ -66,7 +65,7 @@ func TestLateSwitchIsRuledOut(t *testing.T) {
 	}
 }
 
-// A switch that was planned before another run went live is refused by the server, even if it arrives after it.
+// The server refuses a switch that was planned before the switch of another run.
 func TestSwitchAfterAnotherOne(t *testing.T) {
 	ix := open(t, nil)
 	publish(t, ix, 3, "1")
@@ -78,25 +77,25 @@ func TestSwitchAfterAnotherOne(t *testing.T) {
 	}
 	winner := publish(t, ix, 5, "winner")
 	if err := g.swap(t.Context(), s); err == nil {
-		t.Error("the switch was made")
+		t.Error("the outdated switch is applied")
 	}
 	assertBears(t, ix, ix.Alias(acme), winner)
 	assertLive(t, ix, 5, "winner")
 }
 
-// That a generation bears the tenant's alias does not mean that its switch was applied: somebody can have given it to
-// it.
+// If a generation has the tenant's alias, its switch need not have been applied, since somebody else can have added the
+// alias.
 func TestAliasByHandIsNoSwitch(t *testing.T) {
 	ix := open(t, nil)
 	g := begin(t, ix)
 	fill(t, g, 3, "1")
 	mustAlias(t, ix, addAlias(g.name, ix.Alias(acme), liveDefinition()))
 	if applied, certain, err := g.outcome(t.Context()); applied || !certain || err != nil {
-		t.Errorf("applied %v, certain %v, error %v; want that it was certainly not", applied, certain, err)
+		t.Errorf("outcome: applied %v, certain %v, error %v, want certainly not applied", applied, certain, err)
 	}
 }
 
-// A complete generation to which somebody gives the tenant's alias is live, although its run has died.
+// A complete generation to which somebody adds the tenant's alias is live, although its run has died.
 func TestCompleteGenerationMadeLiveByHand(t *testing.T) {
 	ix := open(t, nil)
 	g := begin(t, ix)
@@ -106,15 +105,15 @@ func TestCompleteGenerationMadeLiveByHand(t *testing.T) {
 	later := openOn(t, ix.transport, func(c *Config) { c.Prefix = ix.cfg.Prefix })
 	later.now = func() time.Time { return time.Now().Add(24 * time.Hour) }
 	if n, err := later.Reap(t.Context(), acme); n != 0 || err != nil {
-		t.Errorf("reaped %d, error %v; want 0", n, err)
+		t.Errorf("reaped %d, error %v, want 0", n, err)
 	}
 	assertLive(t, ix, 3, "1")
 	if n, err := later.DocCount(t.Context(), acme); n != 3 || err != nil {
-		t.Errorf("%d documents, error %v; want 3", n, err)
+		t.Errorf("%d documents, error %v, want 3", n, err)
 	}
 }
 
-// A live index of another tenant that has the tenant's alias is not the tenant's live index, and stays when the tenant
+// A live index of another tenant that has the tenant's alias is not the tenant's live index. It stays when the tenant
 // gets its own.
 func TestAliasOfAnotherTenantsIndex(t *testing.T) {
 	ix := open(t, nil)
@@ -126,7 +125,7 @@ func TestAliasOfAnotherTenantsIndex(t *testing.T) {
 	commit(t, gen)
 	mustAlias(t, ix, addAlias(gen.Name(), ix.Alias(acme), definition{}))
 	if n, err := ix.DocCount(t.Context(), acme); err == nil {
-		t.Errorf("the tenant has %d documents, want an error that it has no index", n)
+		t.Errorf("the tenant has %d documents, want an error", n)
 	}
 	mine := publish(t, ix, 3, "mine")
 	assertBears(t, ix, ix.Alias(acme), mine)
@@ -142,13 +141,13 @@ func TestConcreteIndexIsReadOnly(t *testing.T) {
 	must(t, ix, http.MethodPut, "/"+alias+"/_settings", `{"index.blocks.read_only":true}`)
 	defer request(t, ix.transport, http.MethodPut, "/"+alias+"/_settings", `{"index.blocks.read_only":null}`)
 	if _, err := ix.Begin(t.Context(), acme); err == nil || isTemporary(err) || !strings.Contains(err.Error(), alias) {
-		t.Errorf("begin: %v; want a lasting error that names the index", err)
+		t.Errorf("begin: error %v, want a lasting one that names the index", err)
 	}
 	assertIndexes(t, ix, alias)
 }
 
 // Reap does not wait for the searches in the live index.
-func TestReapPassesTheLiveIndexBy(t *testing.T) {
+func TestReapSkipsLiveIndex(t *testing.T) {
 	ix := open(t, nil)
 	live := publish(t, ix, 3, "1")
 	ix.idle = time.Hour
@@ -156,11 +155,11 @@ func TestReapPassesTheLiveIndexBy(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if n, err := ix.Reap(ctx, acme); n != 0 || err != nil {
-		t.Errorf("reaped %d, error %v; want 0", n, err)
+		t.Errorf("reaped %d, error %v, want 0", n, err)
 	}
 }
 
-// aliasAnswers is a transport to the server that answers the calls of _aliases itself.
+// aliasAnswers is a transport to the server that answers changes of aliases itself.
 type aliasAnswers struct {
 	next   http.RoundTripper
 	status int
@@ -174,7 +173,7 @@ func (a aliasAnswers) RoundTrip(req *http.Request) (*http.Response, error) {
 	return a.next.RoundTrip(req)
 }
 
-// An index is deleted even if its aliases cannot be changed because the server's disk is full.
+// Abort deletes an index even if its aliases cannot be changed, since the disk of the server is full.
 func TestAbortOnAFullDisk(t *testing.T) {
 	ix := open(t, nil)
 	g := begin(t, ix)
@@ -190,12 +189,11 @@ func TestAbortOnAFullDisk(t *testing.T) {
 	assertIndexes(t, ix)
 }
 
-// If the nodes do not acknowledge a change of aliases, the error is temporary, and the change is not assumed to be
-// applied.
+// A change of aliases that the nodes do not acknowledge is a temporary error.
 func TestAliasesAreNotAcknowledged(t *testing.T) {
 	slow := aliasAnswers{wire(t), http.StatusOK, `{"acknowledged":false}`}
 	ix := openOn(t, estest.Plain(t).Transport(t, withTransport(slow)), nil)
 	if err := ix.updateAliases(t.Context(), "test", nil); !isTemporary(err) {
-		t.Errorf("error %v; want one that is temporary", err)
+		t.Errorf("change of aliases: error %v, want a temporary one", err)
 	}
 }

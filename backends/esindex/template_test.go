@@ -13,8 +13,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// template gives every new index that matches the pattern, within the prefix, what body says, until the end of the
-// test.
+// template creates an index template for the indexes whose names are the prefix and the pattern. It is deleted at the
+// end of the test.
 func template(t *testing.T, ix *Index, pattern, body string) {
 	t.Helper()
 	path := "/_index_template/" + ix.cfg.Prefix
@@ -22,17 +22,17 @@ func template(t *testing.T, ix *Index, pattern, body string) {
 	t.Cleanup(func() { request(t, ix.transport, http.MethodDelete, path, "") })
 }
 
-// must makes a call that has to succeed.
+// must sends a request that must succeed, and returns the body of the answer.
 func must(t *testing.T, ix *Index, method, path, body string) string {
 	t.Helper()
 	status, text := request(t, ix.transport, method, path, body)
 	if status >= http.StatusMultipleChoices {
-		t.Fatalf("%s %s: %d: %s", method, path, status, text)
+		t.Fatalf("%s %s: status %d: %s", method, path, status, text)
 	}
 	return text
 }
 
-// bears returns the names of all indexes behind an alias.
+// bears returns the names of all indexes that have an alias.
 func bears(t *testing.T, ix *Index, alias string) []string {
 	t.Helper()
 	found, err := ix.look(t.Context(), alias)
@@ -52,12 +52,12 @@ func assertBears(t *testing.T, ix *Index, alias string, want ...string) {
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		t.Errorf("alias %s stands for %v, want %v", alias, got, want)
+		t.Errorf("the indexes with the alias %s are %v, want %v", alias, got, want)
 	}
 }
 
-// An alias that a template gives to every new index does not make a generation live that is not finished, whether
-// something is live or not, and whether it is the tenant's alias or another one.
+// A template that adds aliases to every new index does not make an unfinished generation live, with and without a live
+// index before, neither through the tenant's alias nor through another one.
 func TestTemplateGivesTheAlias(t *testing.T) {
 	for _, live := range []int{0, 3} {
 		t.Run(fmt.Sprintf("live=%d", live), func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestTemplateGivesTheAlias(t *testing.T) {
 				want = -1
 			}
 			if sealed, err := g.Seal(t.Context()); err != nil || sealed.Live != want {
-				t.Errorf("sealed %+v, error %v; want %d live", sealed, err, want)
+				t.Errorf("sealed %+v, error %v, want %d live", sealed, err, want)
 			}
 			if err := g.Abort(t.Context()); err != nil {
 				t.Fatal(err)
@@ -96,7 +96,7 @@ func TestTemplateGivesTheAlias(t *testing.T) {
 	}
 }
 
-// A template whose pattern is too wide does not put one tenant's products in front of another's searches.
+// A template with a wide pattern does not make the products of one tenant live for another.
 func TestTemplateGivesAnotherTenantsAlias(t *testing.T) {
 	ix := open(t, nil)
 	mine := publish(t, ix, 3, "mine")
@@ -114,8 +114,8 @@ func TestTemplateGivesAnotherTenantsAlias(t *testing.T) {
 	assertBears(t, ix, ix.Alias(acme), name)
 }
 
-// A process that died between making its index and looking at it leaves one that bears the alias, but was never
-// published: it is not counted, and goes away.
+// A process that dies right after it has created an index can leave an index with the tenant's alias that was never
+// live. This index is not counted, and Reap deletes it.
 func TestUnpublishedWithAlias(t *testing.T) {
 	for _, live := range []int{0, 3} {
 		for _, tenant := range []string{acme, "other"} {
@@ -133,13 +133,13 @@ func TestUnpublishedWithAlias(t *testing.T) {
 				must(t, ix, http.MethodPut, "/"+dead.name+"/_doc/half?refresh=true", `{"rev":"half"}`)
 				count, err := ix.DocCount(t.Context(), acme)
 				if live > 0 && (count != 3 || err != nil) || live == 0 && err == nil {
-					t.Errorf("%d documents, error %v; want %d", count, err, live)
+					t.Errorf("%d documents, error %v, want %d", count, err, live)
 				}
 				name := publish(t, ix, 1, "new")
 				assertLive(t, ix, 1, "new")
 				assertBears(t, ix, ix.Alias(acme), name)
 				if n, err := ix.Reap(t.Context(), tenant); n != 1 || err != nil {
-					t.Errorf("reaped %d, error %v", n, err)
+					t.Errorf("reaped %d, error %v, want 1", n, err)
 				}
 				assertIndexes(t, ix, name)
 			})
@@ -147,8 +147,7 @@ func TestUnpublishedWithAlias(t *testing.T) {
 	}
 }
 
-// A template that makes an index one which does not take every product as it is shows at Begin, and nothing of the
-// index is left.
+// Begin fails if a template makes the index refuse or change some products, and leaves no index.
 func TestUnsuitableTemplates(t *testing.T) {
 	for _, test := range []struct {
 		name, body, says string
@@ -169,7 +168,8 @@ func TestUnsuitableTemplates(t *testing.T) {
 			live := publish(t, ix, 3, "live")
 			if test.name == "data stream" {
 				path := "/_index_template/" + ix.cfg.Prefix
-				status, text := request(t, ix.transport, http.MethodPut, path, `{"index_patterns":["`+ix.cfg.Prefix+`-acme-*"],"data_stream":{}}`)
+				status, text := request(t, ix.transport, http.MethodPut, path,
+					`{"index_patterns":["`+ix.cfg.Prefix+`-acme-*"],"data_stream":{}}`)
 				if status != http.StatusOK {
 					t.Skip("the distribution has no data streams: ", text)
 				}
@@ -179,22 +179,23 @@ func TestUnsuitableTemplates(t *testing.T) {
 			}
 			gen, err := ix.Begin(t.Context(), acme)
 			if err == nil {
-				t.Error("no error")
+				t.Error("begin: no error")
 				_ = gen.Abort(t.Context())
-			} else if _, temporary := asTemporary(err); temporary || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("begin: %v; want a lasting error that says %q", err, test.says)
+			} else if isTemporary(err) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("begin: error %v, want a lasting one with %q", err, test.says)
 			}
-			if test.name != "read-only" { // which keeps it also from being deleted
+			if test.name != "read-only" { // a read-only index cannot be deleted
 				assertIndexes(t, ix, live)
 			} else {
-				must(t, ix, http.MethodPut, "/"+ix.cfg.Prefix+"-*/_settings?expand_wildcards=all", `{"index.blocks.read_only":null}`)
+				must(t, ix, http.MethodPut, "/"+ix.cfg.Prefix+"-*/_settings?expand_wildcards=all",
+					`{"index.blocks.read_only":null}`)
 			}
 			assertLive(t, ix, 3, "live")
 		})
 	}
 }
 
-// Settings that only a template has stay: the default mappings and a pipeline that the host names win over it.
+// The mappings and the settings of the host override those of a template.
 func TestTemplateIsOverridden(t *testing.T) {
 	ix := open(t, func(c *Config) { c.Settings = []byte(`{"index.default_pipeline":"_none"}`) })
 	template(t, ix, "*", `{"mappings":{"dynamic":"strict"},"settings":{"index.default_pipeline":"somewhere"}}`)
@@ -202,8 +203,8 @@ func TestTemplateIsOverridden(t *testing.T) {
 	assertLive(t, ix, 3, "1")
 }
 
-// Replicas and refresh interval are what the host says, else what a template says, else the server's defaults. While it
-// is loaded an index has neither.
+// An index has no replicas and no refreshes while it is loaded. Then it has those of the host's settings, or else of a
+// template, or else the defaults of the server.
 func TestReplicasAndRefresh(t *testing.T) {
 	const ofTemplate = `{"settings":{"number_of_replicas":2,"refresh_interval":"9s","auto_expand_replicas":false}}`
 	for _, test := range []struct {
@@ -211,10 +212,22 @@ func TestReplicasAndRefresh(t *testing.T) {
 		want                   map[string]string
 	}{
 		{"defaults", ``, ``, map[string]string{"number_of_replicas": "1"}},
-		{"template", ``, ofTemplate, map[string]string{"number_of_replicas": "2", "refresh_interval": "9s", "auto_expand_replicas": "false"}},
-		{"host", `{"number_of_replicas":0,"refresh_interval":"7s"}`, ofTemplate, map[string]string{"number_of_replicas": "0", "refresh_interval": "7s"}},
-		{"expanding", ``, `{"settings":{"auto_expand_replicas":"0-1"}}`, map[string]string{"number_of_replicas": "0", "auto_expand_replicas": "0-1"}},
-		{"many copies", ``, `{"settings":{"index.write.wait_for_active_shards":"2","number_of_replicas":1}}`, map[string]string{"number_of_replicas": "1"}},
+		{
+			"template", ``, ofTemplate,
+			map[string]string{"number_of_replicas": "2", "refresh_interval": "9s", "auto_expand_replicas": "false"},
+		},
+		{
+			"host", `{"number_of_replicas":0,"refresh_interval":"7s"}`, ofTemplate,
+			map[string]string{"number_of_replicas": "0", "refresh_interval": "7s"},
+		},
+		{
+			"expanding", ``, `{"settings":{"auto_expand_replicas":"0-1"}}`,
+			map[string]string{"number_of_replicas": "0", "auto_expand_replicas": "0-1"},
+		},
+		{
+			"many copies", ``, `{"settings":{"index.write.wait_for_active_shards":"2","number_of_replicas":1}}`,
+			map[string]string{"number_of_replicas": "1"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ix := open(t, func(c *Config) {
@@ -235,7 +248,7 @@ func TestReplicasAndRefresh(t *testing.T) {
 				return found[g.name].Settings.Index
 			}
 			if s := settings(); fmt.Sprint(s["number_of_replicas"]) != "0" || fmt.Sprint(s["refresh_interval"]) != "-1" {
-				t.Errorf("loading with %v", s)
+				t.Errorf("the settings during the load are %v, want no replicas and no refresh", s)
 			}
 			fill(t, g, 3, "1")
 			s := settings()
@@ -245,43 +258,45 @@ func TestReplicasAndRefresh(t *testing.T) {
 				}
 			}
 			if _, set := s["refresh_interval"]; set && test.want["refresh_interval"] == "" {
-				t.Errorf("the refresh interval is %v, want the server's", s["refresh_interval"])
+				t.Errorf("the refresh interval is %v, want the default of the server", s["refresh_interval"])
 			}
 		})
 	}
 }
 
+// A cluster with too few nodes for the replicas is an error of Begin, or of Seal if Begin cannot find out.
 func TestReplicasWithoutRoom(t *testing.T) {
 	settings := func(c *Config) {
 		c.Settings, c.ReplicaTimeout = []byte(`{"number_of_replicas":1}`), 300*time.Millisecond
 	}
 	ix := open(t, settings)
 	_, err := ix.Begin(t.Context(), acme)
-	if _, temporary := asTemporary(err); err == nil || temporary || !strings.Contains(err.Error(), "needs 2 data nodes, and the cluster has 1") {
-		t.Errorf("with one node and one replica: %v", err)
+	if err == nil || isTemporary(err) || !strings.Contains(err.Error(), "needs 2 data nodes, and the cluster has 1") {
+		t.Errorf("begin with one node and one replica: error %v, want a lasting one with the number of nodes", err)
 	}
 	assertIndexes(t, ix)
 
-	// Without the privilege to ask for the nodes it shows when the replicas do not come.
+	// Without the privilege to see the nodes, Seal waits for the replicas in vain.
 	server := estest.Plain(t)
 	blind := openOn(t, server.Transport(t, withTransport(refusing{"/_cluster/health", wire(t)})), settings)
 	g := begin(t, blind)
 	_, err = g.Seal(t.Context())
-	if _, temporary := asTemporary(err); err == nil || temporary || !strings.Contains(err.Error(), "1 of the 2 shard copies") {
-		t.Errorf("with one node and one replica: %v", err)
+	if err == nil || isTemporary(err) || !strings.Contains(err.Error(), "1 of the 2 shard copies") {
+		t.Errorf("seal with one node and one replica: error %v, want a lasting one with the shard copies", err)
 	}
 }
 
-// A cluster without room for the shards of a new index, its replicas included, says so at Begin.
+// Begin fails if the cluster has no room for the shards and replicas of a new index.
 func TestShardsWithoutRoom(t *testing.T) {
 	ix := open(t, func(c *Config) { c.Settings = []byte(`{"number_of_shards":1000,"number_of_replicas":0}`) })
 	template(t, ix, "*", `{"settings":{"number_of_replicas":9}}`)
 	ix.settings.create[replicas] = 9
 	_, err := ix.Begin(t.Context(), acme)
-	if _, temporary := asTemporary(err); err == nil || temporary || !strings.Contains(err.Error(), "maximum") {
-		t.Errorf("with 10,000 shard copies: %v", err)
+	if err == nil || isTemporary(err) || !strings.Contains(err.Error(), "maximum") {
+		t.Errorf("begin with 10,000 shard copies: error %v, want a lasting one", err)
 	}
-	checkPublic(t, err, "the cluster has no room for the shards of another index: Validation Failed: 1: this action would add [10000] ", ix.cfg.Prefix)
+	checkPublic(t, err, "the cluster has no room for the shards of another index: "+
+		"Validation Failed: 1: this action would add [10000] ", ix.cfg.Prefix)
 	assertIndexes(t, ix)
 }
 

@@ -22,7 +22,7 @@ func upsert(id, rev string) reindex.Change {
 
 func deletion(id string) reindex.Change { return reindex.Change{ID: id, Delete: true} }
 
-// revs are the products of reindextest.Products as a search finds them.
+// revs returns what a search finds if the live products are reindextest.Products(n, rev).
 func revs(n int, rev string) map[string]string {
 	found := map[string]string{}
 	for _, p := range reindextest.Products(n, rev) {
@@ -31,16 +31,16 @@ func revs(n int, rev string) map[string]string {
 	return found
 }
 
-// assertFound checks what a search finds.
+// assertFound checks the ids and revs that a search finds.
 func assertFound(t *testing.T, ix *Index, want map[string]string) {
 	t.Helper()
 	found, err := search(t.Context(), ix, acme)
 	if err != nil || !maps.Equal(found, want) {
-		t.Errorf("searches find %v, error %v; want %v", found, err, want)
+		t.Errorf("a search finds %v, error %v, want %v", found, err, want)
 	}
 }
 
-// An update of what cannot be updated changes nothing, makes no index, and says why.
+// If the live index cannot be updated, Update returns an error with the reason, and creates no index.
 func TestUpdateOfWhatCannotBeUpdated(t *testing.T) {
 	changes := []reindex.Change{upsert("p0", "2"), deletion("p1")}
 	for _, test := range []struct {
@@ -101,7 +101,7 @@ func assertNotUpdatable(t *testing.T, ix *Index, changes []reindex.Change, noLiv
 	err := ix.Update(t.Context(), acme, changes)
 	if err == nil || isTemporary(err) || errors.Is(err, reindex.ErrNoLiveIndex) != noLive ||
 		!strings.Contains(err.Error(), says) {
-		t.Errorf("error %v; want a lasting one that says %q", err, says)
+		t.Errorf("update: error %v, want a lasting one with %q", err, says)
 	}
 }
 
@@ -152,7 +152,7 @@ func mustAlias(t *testing.T, ix *Index, actions ...action) {
 	}
 }
 
-// between is a way to the server on which something happens before the first _bulk request.
+// between is a transport to the server that calls do before the first bulk request.
 type between struct {
 	next esapi.Transport
 	once *sync.Once
@@ -166,15 +166,18 @@ func (b between) Perform(req *http.Request) (*http.Response, error) {
 	return b.next.Perform(req)
 }
 
-// A change of the live index after it was looked up makes no index and loses no update.
+// If the live index is deleted or replaced between its lookup and the write, no index is created, and no update is
+// lost.
 func TestUpdateWhileTheLiveIndexGoes(t *testing.T) {
-	for _, changes := range [][]reindex.Change{{upsert("p0", "2")}, {deletion("p0")}, {upsert("p0", "2"), deletion("p1")}} {
+	for _, changes := range [][]reindex.Change{
+		{upsert("p0", "2")}, {deletion("p0")}, {upsert("p0", "2"), deletion("p1")},
+	} {
 		ix := open(t, nil)
 		live := publish(t, ix, 3, "1")
 		plain := ix.transport
 		ix.transport = between{plain, new(sync.Once), func() { request(t, plain, http.MethodDelete, "/"+live, "") }}
 		if err := ix.Update(t.Context(), acme, changes); !errors.Is(err, reindex.ErrNoLiveIndex) {
-			t.Errorf("error %v, want ErrNoLiveIndex", err)
+			t.Errorf("update: error %v, want %v", err, reindex.ErrNoLiveIndex)
 		}
 		assertIndexes(t, ix)
 	}
@@ -234,8 +237,8 @@ func TestUpdateDuringASwitch(t *testing.T) {
 	assertFound(t, ix, want)
 }
 
-// An alias with a filter, a search routing, or any routing if there is one shard, takes updates; also those that the
-// filter hides.
+// Updates succeed through an alias with a filter or with a search routing, or with any routing if there is one shard. A
+// filter does not hide products from updates.
 func TestUpdateThroughAnAlias(t *testing.T) {
 	for name, d := range map[string]definition{
 		"filter":         {"filter": json.RawMessage(`{"term":{"rev":"1"}}`)},
@@ -247,7 +250,8 @@ func TestUpdateThroughAnAlias(t *testing.T) {
 			live := publish(t, ix, 3, "1")
 			mustAlias(t, ix, addAlias(live, ix.Alias(acme), d))
 			for range 2 {
-				if err := ix.Update(t.Context(), acme, []reindex.Change{upsert("p0", "2"), deletion("p1"), upsert("new", "2")}); err != nil {
+				changes := []reindex.Change{upsert("p0", "2"), deletion("p1"), upsert("new", "2")}
+				if err := ix.Update(t.Context(), acme, changes); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -255,13 +259,14 @@ func TestUpdateThroughAnAlias(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n, err := ix.DocCount(t.Context(), acme); n != 3 || err != nil {
-				t.Errorf("%d products, error %v; want 3", n, err)
+				t.Errorf("%d products, error %v, want 3", n, err)
 			}
 		})
 	}
 }
 
-// An update is classified as a write is: each change alone, and a deletion of what cannot be there is none.
+// Update and Edit refuse single changes, as Write does. A deletion of a product that cannot exist is not sent, and
+// succeeds.
 func TestUpdateRefusals(t *testing.T) {
 	ix := open(t, nil)
 	publish(t, ix, 3, "1")
@@ -277,16 +282,16 @@ func TestUpdateRefusals(t *testing.T) {
 		func(c []reindex.Change) error { return gen.Edit(t.Context(), c) },
 	} {
 		err := send([]reindex.Change{
-			upsert("p0", "2"), deep, lines, {ID: "empty"}, upsert(long, "2"), deletion(long), deletion(""), deletion("absent"), deletion("p1"),
-			{ID: "mixed", Body: []byte(`{"rev":"2","m":[1,"one"]}`)},
+			upsert("p0", "2"), deep, lines, {ID: "empty"}, upsert(long, "2"), deletion(long), deletion(""),
+			deletion("absent"), deletion("p1"), {ID: "mixed", Body: []byte(`{"rev":"2","m":[1,"one"]}`)},
 		})
 		failed, ok := errors.AsType[*reindex.BatchError](err)
 		if !ok || len(failed.Items) != 4 {
-			t.Fatalf("error %v", err)
+			t.Fatalf("error %v, want one of 4 products", err)
 		}
 		for i, id := range []string{"deep", "lines", "empty", long} {
 			if failed.Items[i].ID != id || failed.Items[i].Retryable {
-				t.Errorf("item %d: %+v", i, failed.Items[i])
+				t.Errorf("item %d is %+v, want %q, not retryable", i, failed.Items[i], id)
 			}
 		}
 	}
@@ -296,14 +301,14 @@ func TestUpdateRefusals(t *testing.T) {
 	}
 	assertFound(t, ix, want)
 	if sealed, err := gen.Seal(t.Context()); err != nil || sealed.Documents != 3 || sealed.Live != 3 {
-		t.Errorf("sealed %+v, error %v", sealed, err)
+		t.Errorf("sealed %+v, error %v, want 3 documents and 3 live", sealed, err)
 	}
 	commit(t, gen)
 	assertFound(t, ix, want)
 }
 
-// Edits after Seal show from the switch on, also if the index refreshes never by itself, and are counted if it is
-// sealed anew.
+// Edits after Seal are visible from the switch on, also if the index never refreshes by itself. Another Seal counts
+// them.
 func TestEditsShowAtTheSwitch(t *testing.T) {
 	ix := open(t, func(c *Config) { c.Settings = []byte(`{"refresh_interval":"-1"}`) })
 	publish(t, ix, 2, "0")
@@ -317,22 +322,22 @@ func TestEditsShowAtTheSwitch(t *testing.T) {
 	}
 	edit(upsert("a", "2"), upsert("b", "2"), deletion("p0"))
 	if sealed, err := gen.Seal(t.Context()); err != nil || sealed.Documents != 4 {
-		t.Errorf("sealed %+v, error %v; want 4 documents", sealed, err)
+		t.Errorf("sealed %+v, error %v, want 4 documents", sealed, err)
 	}
 	gen.fences.Store(0)
 	if _, certain, err := gen.outcome(t.Context()); !certain || err != nil { // as after a switch that failed
-		t.Fatal(certain, err)
+		t.Fatalf("outcome: certain %v, error %v, want a certain one", certain, err)
 	}
 	edit(deletion("a"), upsert("p1", "3"))
 	assertFound(t, ix, revs(2, "0"))
 	commit(t, gen)
 	assertFound(t, ix, map[string]string{"b": "2", "p1": "3", "p2": "1"})
 	if err := gen.Edit(t.Context(), []reindex.Change{upsert("p2", "late")}); err == nil {
-		t.Error("an edit after the switch was taken")
+		t.Error("an edit after the switch succeeds")
 	}
 }
 
-// A run that a newer one has replaced sees so when it edits.
+// An edit of a generation fails if a newer run has fenced it.
 func TestEditOfAFencedGeneration(t *testing.T) {
 	ix := open(t, nil)
 	old, err := ix.Begin(reindex.WithFence(t.Context(), 1), acme)
@@ -346,7 +351,7 @@ func TestEditOfAFencedGeneration(t *testing.T) {
 	}
 	editor, _ := reindex.As[reindex.Editor](old)
 	if err := editor.Edit(t.Context(), []reindex.Change{upsert("p0", "2")}); !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("error %v, want ErrFenced", err)
+		t.Errorf("edit: error %v, want %v", err, reindex.ErrFenced)
 	}
 	if err := errors.Join(old.Abort(t.Context()), next.Abort(t.Context())); err != nil {
 		t.Error(err)
@@ -354,11 +359,11 @@ func TestEditOfAFencedGeneration(t *testing.T) {
 	assertIndexes(t, ix)
 }
 
-// Settle of a tenant without a live index has nothing to wait for, and any other failure shows.
+// Settle succeeds for a tenant without a live index, and returns all other errors.
 func TestSettle(t *testing.T) {
 	ix := open(t, nil)
 	if err := ix.Settle(t.Context(), acme); err != nil {
-		t.Errorf("nothing live: %v", err)
+		t.Errorf("without a live index: %v", err)
 	}
 	for _, test := range []struct {
 		name, body string
@@ -366,21 +371,21 @@ func TestSettle(t *testing.T) {
 		temporary  bool
 	}{
 		{"shards failed", `{"_shards":{"total":2,"successful":1,"failed":1}}`, http.StatusOK, true},
-		{"overloaded", `{"error":{"type":"es_rejected_execution_exception","reason":"x"},"status":429}`, http.StatusTooManyRequests, true},
-		{"closed", `{"error":{"type":"index_closed_exception","reason":"x"},"status":400}`, http.StatusBadRequest, false},
+		{"overloaded", `{"error":{"type":"es_rejected_execution_exception","reason":"x"},"status":429}`, 429, true},
+		{"closed", `{"error":{"type":"index_closed_exception","reason":"x"},"status":400}`, 400, false},
 	} {
 		broken, err := New(answers{status: test.status, body: test.body}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := broken.Settle(t.Context(), acme); err == nil || isTemporary(err) != test.temporary {
-			t.Errorf("%s: %v", test.name, err)
+			t.Errorf("%s: error %v, want a temporary one: %v", test.name, err, test.temporary)
 		}
 	}
 }
 
-// A field that is an object in one product and a value in others refuses that one alone, and the next generation keeps
-// it.
+// An update of a field that is a value in the live index to an object is refused for that product alone. The field is
+// learned, so that the next generation accepts both.
 func TestUpdateLearnsUnsearchedFields(t *testing.T) {
 	ix, err := New(answers{}, nil)
 	if err != nil {
@@ -388,26 +393,27 @@ func TestUpdateLearnsUnsearchedFields(t *testing.T) {
 	}
 	ix.abilities.noSubobjects = true
 	const reason = "object mapping for [o] tried to parse field [o] as object, but found a concrete value"
-	ix.transport = answers{status: http.StatusOK, body: `{"errors":true,"items":[{"index":{"status":400,"error":{"type":"document_parsing_exception","reason":"` +
-		reason + `"}}},{"delete":{"status":404}}]}`}
+	ix.transport = answers{status: http.StatusOK, body: `{"errors":true,"items":[` +
+		`{"index":{"status":400,"error":{"type":"document_parsing_exception","reason":"` + reason + `"}}},` +
+		`{"delete":{"status":404}}]}`}
 	w := writer{ix: ix, tenant: acme, index: "i", alias: "a", live: true}
 	sent, _ := operations([]reindex.Change{upsert("1", "x"), deletion("2")})
 	failed, ok := errors.AsType[*reindex.BatchError](w.write(t.Context(), sent, nil))
 	if !ok || len(failed.Items) != 1 || failed.Items[0].ID != "1" {
-		t.Errorf("failed %+v", failed)
+		t.Errorf("failed %+v, want product 1", failed)
 	}
 	if learned := ix.unsearchedFields(acme, target{}); len(learned) != 1 || learned[0] != "o" {
-		t.Errorf("learned %v", learned)
+		t.Errorf("learned %v, want o", learned)
 	}
 	w.live = false
 	ix.forgetUnsearched(acme)
 	if err := w.write(t.Context(), sent, nil); !errors.Is(err, reindex.ErrAgain) {
-		t.Errorf("error %v, want ErrAgain", err)
+		t.Errorf("write: error %v, want %v", err, reindex.ErrAgain)
 	}
 }
 
-// A process that has made no index yet, and does not know what the server can do, updates products with new fields of
-// two types.
+// A process that has not created an index yet, and does not know the abilities of the server, can update products with
+// new fields of two types.
 func TestUpdateWithMixedTypes(t *testing.T) {
 	ix := open(t, nil)
 	publish(t, ix, 1, "1")
