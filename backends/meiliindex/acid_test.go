@@ -16,15 +16,15 @@ import (
 
 const acidURL = "MEILIINDEX_ACID_URL"
 
-// TestAcid tests that the index ends equal to the shop's database, whenever the engine's process is killed. The server,
-// which is the emulator, keeps running.
+// The index ends equal to the database of the shop, at whatever moment the process of the engine is killed. The server,
+// an emulator, keeps running.
 func TestAcid(t *testing.T) {
 	acidtest.Run(t, acidtest.Scenario{SmallReindexes: 5}, func(t *testing.T, _ string) []string {
 		return []string{acidURL + "=" + server(t).URL}
 	})
 }
 
-// openAcid opens the index of a scenario, in the process that is killed.
+// openAcid opens the index of a scenario. It runs in the process that is killed.
 func openAcid(context.Context, string) (acidtest.Index, error) {
 	client := meilisearch.New(os.Getenv(acidURL), meilisearch.WithCustomClient(&http.Client{Transport: &http.Transport{}}),
 		meilisearch.WithAPIKey(meilitest.MasterKey), meilisearch.DisableRetries())
@@ -37,9 +37,11 @@ func openAcid(context.Context, string) (acidtest.Index, error) {
 	}}, nil
 }
 
-// bodiesOf answers one search for the bodies of all of a tenant's documents. The emulator has no limit on them.
-func bodiesOf(ctx context.Context, client meilisearch.ServiceManager, ix *Index,
-	tenant string) (map[string]string, error) {
+// bodiesOf returns the bodies of the live documents of a tenant by the ids of the products, from one search. The
+// emulator does not limit the number of hits.
+func bodiesOf(
+	ctx context.Context, client meilisearch.ServiceManager, ix *Index, tenant string,
+) (map[string]string, error) {
 	raw, err := client.Index(ix.LiveUID(tenant)).SearchRawWithContext(ctx, "", &meilisearch.SearchRequest{Limit: 10_000})
 	if err != nil {
 		return nil, fmt.Errorf("searching: %w", err)

@@ -10,8 +10,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// BenchmarkChanges measures changes through the engine on a real server (see CONTRIBUTING.md), beside tasks of the
-// client library's AddDocuments to an index of the same products, each waited for.
+// BenchmarkChanges measures changes through the engine on a real server (see CONTRIBUTING.md), beside calls of the
+// client library's AddDocuments for an index of the same products. Each call waits for its task.
 func BenchmarkChanges(b *testing.B) {
 	url, key, ok := realServer()
 	if !ok {
@@ -46,7 +46,7 @@ func BenchmarkChanges(b *testing.B) {
 	})
 }
 
-// addPlainly writes products as one task of the client library, and waits for it.
+// addPlainly writes products in one task of the client library, and waits for it.
 func addPlainly(b *testing.B, to *Index, products []reindex.Product) error {
 	b.Helper()
 	_, body, _ := to.encode(products)

@@ -11,13 +11,13 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// TestConformance runs over the emulator and, if MEILISEARCH_URL and MEILISEARCH_API_KEY name one, over a real
-// server, on which it leaves nothing.
+// TestConformance runs on the emulator and, if MEILISEARCH_URL and MEILISEARCH_API_KEY are set, on a real server, where
+// it leaves no index.
 func TestConformance(t *testing.T) {
 	onServers(t, reindextest.TestIndexer, fixture)
 }
 
-// onServers runs a suite with fixtures made for the emulator, and for the real server if there is one.
+// onServers runs a suite on the emulator, and on a real server if there is one.
 func onServers(
 	t *testing.T,
 	suite func(t *testing.T, open func(t *testing.T) reindextest.Fixture),
@@ -62,11 +62,11 @@ func fixture(t *testing.T, url, key, prefix string) reindextest.Fixture {
 			return other
 		},
 		Reopen:     func(t *testing.T) reindextest.Fixture { return fixture(t, url, key, prefix) },
-		FaultSeeds: reindextest.Seeds(6, 15), // 50 take a minute on a server; bleveindex tests as many
+		FaultSeeds: reindextest.Seeds(6, 15), // few, since 50 take a minute on a real server
 	}
 }
 
-// removeAll deletes every index that begins with prefix.
+// removeAll deletes all indexes with the prefix.
 func removeAll(t testing.TB, client meilisearch.ServiceManager, prefix string) {
 	ctx := context.WithoutCancel(t.Context())
 	all, err := client.ListIndexesWithContext(ctx, &meilisearch.IndexesQuery{Limit: 10000})

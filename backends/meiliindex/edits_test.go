@@ -2,7 +2,6 @@ package meiliindex
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,8 +16,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Four writers insert, edit and delete products at random during several reindexes. At the end the live index has
-// exactly the products and bodies of the database, even if requests fail.
+// After several reindexes during which four writers insert, change and delete random products, the live index has
+// exactly the products and bodies of the database, also if requests fail.
 func TestEditsAreNeverLost(t *testing.T) {
 	for seed := range uint64(3) {
 		for _, faulty := range []bool{false, true} {
@@ -61,11 +60,12 @@ func TestEditsAreNeverLost(t *testing.T) {
 					t.Error(err)
 				}
 				if carried == 0 {
-					t.Error("no run had to carry a change")
+					t.Error("the runs have replayed no changes")
 				}
-				if got := bodies(t, s, ix); !maps.Equal(got, db.products) {
-					t.Errorf("%d documents are live, %d products are in the database: %s", len(got), len(db.products),
-						difference(got, db.products))
+				got, err := bodiesOf(t.Context(), connect(t, s.URL, meilitest.MasterKey), ix, tenant)
+				if err != nil || !maps.Equal(got, db.products) {
+					t.Errorf("%d documents are live, error %v, want the %d products of the database: %s",
+						len(got), err, len(db.products), difference(got, db.products))
 				}
 			})
 		}
@@ -79,12 +79,12 @@ func mustRun(t *testing.T, engine *reindex.Engine) {
 	}
 }
 
-// difference returns the names of the products that differ.
+// difference returns a description of the products that differ.
 func difference(got, want map[string]string) string {
 	var lines []string
 	for id := range got {
 		if want[id] == "" {
-			lines = append(lines, fmt.Sprintf("%s was deleted and is %s", id, got[id]))
+			lines = append(lines, fmt.Sprintf("%s is %s, want it deleted", id, got[id]))
 		}
 	}
 	for id, body := range want {
@@ -95,10 +95,10 @@ func difference(got, want map[string]string) string {
 	return strings.Join(lines, "; ")
 }
 
-// database is a source that is edited while it is read.
+// database is the database of a shop: a source that is edited while a run reads it.
 type database struct {
 	mu       sync.Mutex
-	products map[string]string // bodies
+	products map[string]string // id to body
 }
 
 func (d *database) Open(context.Context, string) (reindex.Snapshot, error) {
@@ -111,7 +111,7 @@ func (d *database) Open(context.Context, string) (reindex.Snapshot, error) {
 	return products, nil
 }
 
-// put stores a product and returns the change.
+// put stores a product of this rev, and returns the change for the engine.
 func (d *database) put(id, rev string) reindex.Change {
 	p := reindextest.NewProduct(id, map[string]any{"rev": rev, "name": "Product " + rev, "tags": []string{id, rev}})
 	d.mu.Lock()
@@ -127,8 +127,9 @@ func (d *database) delete(id string) reindex.Change {
 	return deletion(id)
 }
 
-// edit changes products at random, first in the database and then through the engine, one to three in a call. Each
-// writer has products of its own, so that their changes have the same order in both.
+// edit changes random products until done is closed, first in the database and then through the engine, with one to
+// three changes in a call. Each writer has products of its own, so that the changes of a product have the same order in
+// both.
 func (d *database) edit(t *testing.T, engine *reindex.Engine, rng *rand.Rand, writer int, done <-chan struct{}) {
 	for n := 0; ; n++ {
 		select {
@@ -153,23 +154,4 @@ func (d *database) edit(t *testing.T, engine *reindex.Engine, rng *rand.Rand, wr
 			t.Errorf("update: %v", err)
 		}
 	}
-}
-
-// bodies returns all live documents as they are, without their keys.
-func bodies(t *testing.T, s *meilitest.Server, ix *Index) map[string]string {
-	t.Helper()
-	found, err := hits(t.Context(), connect(t, s.URL, meilitest.MasterKey), ix, tenant)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]string{}
-	for id, hit := range found {
-		delete(hit, ix.cfg.KeyAttribute)
-		body, err := json.Marshal(hit)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[id] = string(body)
-	}
-	return out
 }

@@ -12,9 +12,9 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Reindex a tenant, search it, and look a product up.
+// Reindex a tenant, and search its products.
 func Example() {
-	server := meilitest.New() // in your program: a Meilisearch server
+	server := meilitest.New() // in your program, a Meilisearch server
 	defer server.Close()
 	ctx := context.Background()
 

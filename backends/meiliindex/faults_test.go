@@ -21,8 +21,8 @@ import (
 // faultSeeds returns the number of random sequences of faults to test.
 func faultSeeds() int { return reindextest.Seeds(40, 200) }
 
-// For all faults on the way to the server: after a successful run all new products are live except for the bad ones;
-// after a failed run either all old or all new ones are.
+// Whatever the faults on the way to the server, all new products but the bad ones are live after a successful run.
+// After a failed run, either all old or all new ones are live.
 func TestFaults(t *testing.T) {
 	s := meilitest.New()
 	t.Cleanup(s.Close)
@@ -54,18 +54,19 @@ func TestFaults(t *testing.T) {
 			succeeded++
 			live = want
 			if report.Indexed != 38 || report.Rejected != 2 || report.Read != 40 {
-				t.Errorf("seed %d: read %d, indexed %d, rejected %d", seed, report.Read, report.Indexed, report.Rejected)
+				t.Errorf("seed %d: read %d, indexed %d, rejected %d, want 40, 38 and 2",
+					seed, report.Read, report.Indexed, report.Rejected)
 			}
 		case fmt.Sprint(found) == fmt.Sprint(want): // the answer to the swap was lost
 			live = want
 		}
 		if fmt.Sprint(found) != fmt.Sprint(live) {
-			t.Fatalf("seed %d, error %v: found %v, want %v", seed, err, found, live)
+			t.Fatalf("seed %d: found %v after error %v, want %v", seed, found, err, live)
 		}
 	}
 	t.Logf("%d of %d runs succeeded", succeeded, seeds)
 	if succeeded < seeds/4 {
-		t.Errorf("only %d of %d runs succeeded", succeeded, seeds)
+		t.Errorf("only %d of %d runs have succeeded, want at least a quarter", succeeded, seeds)
 	}
 	if _, err := ix.Reap(t.Context(), "acme"); err != nil {
 		t.Error(err)
@@ -84,8 +85,8 @@ func runOnce(t *testing.T, ix *Index, products []reindex.Product) (reindex.Repor
 	return engine.Run(t.Context(), "acme")
 }
 
-// randomFaults makes about one request in twenty fail: its connection is closed before or after the server has served
-// it, or a proxy answers.
+// randomFaults returns a function that makes about one request in twenty fail: the connection is closed, or a proxy
+// answers with an error. The server may have processed the request before.
 func randomFaults(seed uint64) func(*http.Request) *meilitest.Fault {
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, seed))
@@ -100,7 +101,7 @@ func randomFaults(seed uint64) func(*http.Request) *meilitest.Fault {
 	}
 }
 
-// on returns a fault for requests of that method whose path ends so, once.
+// on returns a function that returns the fault for the first request with this method and this end of its path.
 func on(method, suffix string, f meilitest.Fault) func(*http.Request) *meilitest.Fault {
 	var done atomic.Bool
 	return func(r *http.Request) *meilitest.Fault {
@@ -115,10 +116,11 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// A permanent error is clear, is not retried, and does not change the live index.
+// A permanent error names its cause, is not retried, and does not change the live index.
 func TestClearErrors(t *testing.T) {
-	const full = `{"message":"Meilisearch cannot receive write operations because the limit of the task database has been reached. Please delete ` +
-		`tasks to continue performing write operations.","code":"no_space_left_on_device","type":"system","link":"x"}`
+	const full = `{"message":"Meilisearch cannot receive write operations because the limit of the task database has ` +
+		`been reached. Please delete tasks to continue performing write operations.",` +
+		`"code":"no_space_left_on_device","type":"system","link":"x"}`
 	for name, test := range map[string]struct {
 		fault func(*http.Request) *meilitest.Fault
 		task  func(kind, index string) *meilitest.TaskError
@@ -161,14 +163,12 @@ func TestClearErrors(t *testing.T) {
 			_, before := s.Task(0)
 			_, err := runOnce(t, ix, reindextest.Products(40, "1"))
 			if err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("run: %v, want %q", err, test.want)
+				t.Errorf("run: error %v, want one with %q", err, test.want)
 			}
 			if _, after := s.Task(0); after-before > 20 {
-				t.Errorf("%d tasks", after-before)
+				t.Errorf("the run has enqueued %d tasks, want at most 20", after-before)
 			}
-			if n, err := ix.DocCount(t.Context(), "acme"); n != 1 || err != nil {
-				t.Errorf("%d documents are live, %v", n, err)
-			}
+			assertLive(t, ix, 1)
 			assertIndexes(t, s, "products_acme")
 		})
 	}
@@ -179,17 +179,18 @@ func TestOldServer(t *testing.T) {
 	s.Version = "1.17.1"
 	if _, err := newIndex(t, s, nil).Begin(t.Context(), "acme"); err == nil ||
 		!strings.Contains(err.Error(), "1.18 or later") {
-		t.Errorf("begin: %v", err)
+		t.Errorf("begin on an old server: error %v, want one with %q", err, "1.18 or later")
 	}
 	for version, want := range map[string]bool{"1.18.0": true, "1.50.0": true, "2.0.0": true, "0.30.1": false,
 		"1.9.9": false, "next": true, "x.y": true} {
 		if hasRename(version) != want {
-			t.Errorf("hasRename(%q) is %v", version, !want)
+			t.Errorf("hasRename(%q) is %v, want %v", version, !want, want)
 		}
 	}
 }
 
-// The client's own retries report an answer as a failure; the error says what to do.
+// If the client retries by itself, its error does not have the answer of the server. The error of Begin names the
+// remedy.
 func TestRetriesOfTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		busy := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -202,7 +203,7 @@ func TestRetriesOfTheClient(t *testing.T) {
 		}
 		if _, err := ix.Begin(t.Context(), "acme"); err == nil || isTemporary(err) ||
 			!strings.Contains(err.Error(), "DisableRetries") {
-			t.Errorf("begin: %v", err)
+			t.Errorf("begin: error %v, want a lasting one with DisableRetries", err)
 		}
 	})
 }

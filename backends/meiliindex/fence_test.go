@@ -12,6 +12,7 @@ import (
 	"productindex/reindex"
 )
 
+// beginWith opens a generation with a fencing token.
 func beginWith(t *testing.T, ix *Index, token int64) (*generation, error) {
 	t.Helper()
 	gen, err := ix.Begin(reindex.WithFence(t.Context(), token), "acme")
@@ -21,6 +22,7 @@ func beginWith(t *testing.T, ix *Index, token int64) (*generation, error) {
 	return gen.(*generation), nil
 }
 
+// sealedWith opens a generation with a fencing token, writes products with these ids, and seals it.
 func sealedWith(t *testing.T, ix *Index, token int64, ids ...string) *generation {
 	t.Helper()
 	gen, err := beginWith(t, ix, token)
@@ -34,27 +36,28 @@ func sealedWith(t *testing.T, ix *Index, token int64, ids ...string) *generation
 	return gen
 }
 
+// assertLive checks the number of live documents.
 func assertLive(t *testing.T, ix *Index, want int64) {
 	t.Helper()
 	if n, err := ix.DocCount(t.Context(), "acme"); n != want || err != nil {
-		t.Errorf("%d documents are live, %v, want %d", n, err, want)
+		t.Errorf("%d documents are live, error %v, want %d", n, err, want)
 	}
 }
 
-// A run cannot make its generation live once a run with a greater token has begun.
+// A run cannot commit once a run with a greater token has begun.
 func TestFence(t *testing.T) {
 	s := server(t)
 	mine, other := newIndex(t, s, nil), newIndex(t, s, nil)
 	old := sealedWith(t, mine, 1, "a")
 	newer := sealedWith(t, other, 2, "a", "b")
 	if err := old.Commit(t.Context()); !errors.Is(err, reindex.ErrFenced) || isTemporary(err) {
-		t.Errorf("the older one's commit: %v", err)
+		t.Errorf("commit of the older run: error %v, want %v", err, reindex.ErrFenced)
 	}
 	if err := newer.Commit(t.Context()); err != nil {
 		t.Error(err)
 	}
 	if err := old.Commit(t.Context()); !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("the older one's commit, late: %v", err)
+		t.Errorf("commit of the older run after the newer one: error %v, want %v", err, reindex.ErrFenced)
 	}
 	if err := old.Abort(t.Context()); err != nil {
 		t.Error(err)
@@ -62,12 +65,12 @@ func TestFence(t *testing.T) {
 	assertLive(t, mine, 2)
 	assertIndexes(t, s, "products_acme")
 	if got := len(s.Indexes()); got != 2 {
-		t.Errorf("%d indexes, want the live one and one mark", got)
+		t.Errorf("the server has %d indexes, want the live one and one mark", got)
 	}
 }
 
-// A token has to be greater than every one that another generation was begun with, whether that is open, was aborted or
-// is live.
+// Begin refuses a token that is not greater than those of all other generations, whether these are open, aborted or
+// live.
 func TestTokensOnlyGrow(t *testing.T) {
 	for name, end := range map[string]func(g *generation) error{
 		"open":    func(*generation) error { return nil },
@@ -85,21 +88,19 @@ func TestTokensOnlyGrow(t *testing.T) {
 			for _, token := range []int64{0, 6, 7} {
 				_, err := beginWith(t, other, token)
 				if !errors.Is(err, reindex.ErrFenced) || isTemporary(err) || !strings.HasPrefix(err.Error(), "meiliindex: ") {
-					t.Errorf("begin with token %d: %v", token, err)
+					t.Errorf("begin with token %d: error %v, want %v", token, err, reindex.ErrFenced)
 				}
 			}
 			if _, after := s.Task(0); after != before {
-				t.Errorf("%d tasks for what was refused", after-before)
+				t.Errorf("the refused calls have enqueued %d tasks, want none", after-before)
 			}
 			if _, err := beginWith(t, mine, 7); name != "aborted" && !errors.Is(err, reindex.ErrFenced) {
-				t.Errorf("begin of the same process with the same token: %v", err)
+				t.Errorf("begin of the same process with the same token: error %v, want %v", err, reindex.ErrFenced)
 			}
 			next := sealedWith(t, other, 8, "a", "b")
-			if err := next.Commit(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			mustCommit(t, next)
 			if err := gen.Commit(t.Context()); name != "live" && !errors.Is(err, reindex.ErrFenced) {
-				t.Errorf("the older one's commit: %v", err)
+				t.Errorf("commit of the older run: error %v, want %v", err, reindex.ErrFenced)
 			}
 			assertLive(t, mine, 2)
 			if err := gen.Abort(t.Context()); err != nil {
@@ -110,8 +111,8 @@ func TestTokensOnlyGrow(t *testing.T) {
 	}
 }
 
-// A run that has taken over without having got to delete what the older one has filled fences it all the same. A key
-// that does not see swaps changes nothing about that.
+// A newer run fences an older one even if it fails to delete the older one's index, also with a key that cannot see
+// swaps.
 func TestFenceWithoutDeletion(t *testing.T) {
 	for _, indexes := range []string{"*", "products_*"} {
 		t.Run(indexes, func(t *testing.T) {
@@ -126,13 +127,13 @@ func TestFenceWithoutDeletion(t *testing.T) {
 			s.SetFault(on(http.MethodDelete, "/indexes/"+old.uid, meilitest.Fault{Status: http.StatusForbidden,
 				Body: `{"code":"invalid_api_key"}`}))
 			if _, err := beginWith(t, other, 2); !errors.Is(err, errForbidden) {
-				t.Fatalf("begin: %v", err)
+				t.Fatalf("begin of the newer run: error %v, want %v", err, errForbidden)
 			}
 			if err := old.checkIdentity(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if err := old.Commit(t.Context()); !errors.Is(err, reindex.ErrFenced) || isTemporary(err) {
-				t.Errorf("commit: %v", err)
+				t.Errorf("commit of the older run: error %v, want %v", err, reindex.ErrFenced)
 			}
 			assertLive(t, mine, 1)
 			if err := old.Abort(t.Context()); err != nil {
@@ -142,8 +143,7 @@ func TestFenceWithoutDeletion(t *testing.T) {
 	}
 }
 
-// The same run may begin again with its token: its first try failed, after the server had made an index or the mark, or
-// what it had filled was aborted.
+// A run can begin again with its token after a failed Begin, which has left an index or the mark, and after an Abort.
 func TestBeginAgainWithTheSameToken(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -158,7 +158,7 @@ func TestBeginAgainWithTheSameToken(t *testing.T) {
 			return nil
 		})
 		if _, err := beginWith(t, ix, 3); !isTemporary(err) {
-			t.Fatalf("begin: %v", err)
+			t.Fatalf("begin with a lost answer: error %v, want a temporary one", err)
 		}
 		s.SetFault(nil)
 		gen := sealedWith(t, ix, 3, "a")
@@ -187,15 +187,15 @@ func TestBeginWithoutTheList(t *testing.T) {
 			return nil
 		})
 		if _, err := beginWith(t, ix, int64(fails+1)); !errors.Is(err, errForbidden) {
-			t.Errorf("begin without list %d: %v", fails, err)
+			t.Errorf("begin without list %d: error %v, want %v", fails, err, errForbidden)
 		}
 	}
 	s.SetFault(nil)
 	assertIndexes(t, s)
 }
 
-// Of two runs that begin at the same time the one with the smaller token is refused, also if it saw nobody before it
-// made its own index, and so is the later one of two with the same token.
+// Of two runs that begin at the same time, the one with the smaller token is refused, also if it saw no other run
+// before it created its index. Of two with the same token, the later one is refused.
 func TestBeginAtTheSameTime(t *testing.T) {
 	for _, token := range []int64{4, 5} {
 		s := server(t)
@@ -204,13 +204,13 @@ func TestBeginAtTheSameTime(t *testing.T) {
 		s.SetFault(func(r *http.Request) *meilitest.Fault {
 			if r.Method == http.MethodPost && r.URL.Path == "/indexes" && !begun.Swap(true) {
 				if _, err := beginWith(t, other, 5); err != nil {
-					t.Errorf("the other one's begin: %v", err)
+					t.Errorf("begin of the other run: %v", err)
 				}
 			}
 			return nil
 		})
 		if _, err := beginWith(t, mine, token); !errors.Is(err, reindex.ErrFenced) || !begun.Load() {
-			t.Errorf("begin with token %d: %v", token, err)
+			t.Errorf("begin with token %d during that with token 5: error %v, want %v", token, err, reindex.ErrFenced)
 		}
 	}
 }
@@ -250,10 +250,10 @@ func TestFenceWhileTheMarkMoves(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !moved.Load() || old.mark == mark {
-				t.Fatal("the mark has not moved")
+				t.Fatal("the older run has not renamed its mark")
 			}
 			if err := old.Commit(t.Context()); !errors.Is(err, reindex.ErrFenced) {
-				t.Errorf("commit: %v", err)
+				t.Errorf("commit of the older run: error %v, want %v", err, reindex.ErrFenced)
 			}
 			assertLive(t, mine, 1)
 		})

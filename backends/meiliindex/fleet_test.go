@@ -25,8 +25,8 @@ const (
 	fleetPart     = 50
 )
 
-// A process triggers and two work; the one that looks after the run leaves in the middle of it. The other one goes on
-// with the generation, no part that was finished is read again, and a bad product is rejected alone.
+// A fleet has one process that triggers and two that work. The worker of the run leaves in the middle of it. The other
+// worker resumes the generation. No finished part is read again, and only the bad product is rejected.
 func TestFleet(t *testing.T) {
 	t.Run("Emulator", func(t *testing.T) { testFleet(t, server(t).URL, meilitest.MasterKey, defaultPrefix) })
 	t.Run("Real", func(t *testing.T) {
@@ -96,7 +96,8 @@ func testFleet(t *testing.T, url, key, prefix string) {
 		}
 	}
 	if r := job.Report; job.Status != reindex.StatusSuccess || r.Read != fleetProducts || r.Rejected != 1 {
-		t.Fatalf("the job is %s (%s), read %d, rejected %d", job.Status, job.Message, r.Read, r.Rejected)
+		t.Fatalf("the job is %s (%s), read %d, rejected %d, want %d and 1",
+			job.Status, job.Message, r.Read, r.Rejected, fleetProducts)
 	}
 	if err := trigger.Settle(ctx, "acme"); err != nil {
 		t.Fatal(err)
@@ -104,7 +105,7 @@ func testFleet(t *testing.T, url, key, prefix string) {
 	assertLive(t, ix, fleetProducts-1)
 	found, err := revs(ctx, connect(t, url, key), ix, "acme")
 	if err != nil || found["p3"] != "2" || found["p4"] != "1" {
-		t.Errorf("products have the revisions %q and %q, want 2 and 1, %v", found["p3"], found["p4"], err)
+		t.Errorf("p3 and p4 have the revs %q and %q, error %v, want 2 and 1", found["p3"], found["p4"], err)
 	}
 	src.mu.Lock()
 	defer src.mu.Unlock()
@@ -113,12 +114,12 @@ func testFleet(t *testing.T, url, key, prefix string) {
 		again += n - 1
 	}
 	if len(src.done) != fleetProducts/fleetPart || again > 1 {
-		t.Errorf("%d parts were read, %d of them again; want %d, and the one under way", len(src.done), again,
-			fleetProducts/fleetPart)
+		t.Errorf("%d parts were read, and %d reads repeated, want %d and at most 1",
+			len(src.done), again, fleetProducts/fleetPart)
 	}
 }
 
-// shelves is a source of parts, which stops in the middle until it is released.
+// shelves is a source of parts. It blocks in the middle until it is released.
 type shelves struct {
 	half, release chan struct{}
 
@@ -132,7 +133,7 @@ func (s *shelves) Count(context.Context) (int64, error)                   { retu
 
 func (s *shelves) Products(context.Context) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
-		yield(reindex.Product{}, errors.New("it is read in parts"))
+		yield(reindex.Product{}, errors.New("a source of parts is read as a whole"))
 	}
 }
 

@@ -27,13 +27,14 @@ func server(t testing.TB) *meilitest.Server {
 	return s
 }
 
-// connect returns a client without retries whose connections end with the test.
+// connect returns a client that does not retry. Its connections are closed at the end of the test.
 func connect(t testing.TB, url, key string, options ...meilisearch.Option) meilisearch.ServiceManager {
 	t.Helper()
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	options = append([]meilisearch.Option{
-		meilisearch.WithCustomClient(&http.Client{Transport: transport}), meilisearch.WithAPIKey(key), meilisearch.DisableRetries(),
+		meilisearch.WithCustomClient(&http.Client{Transport: transport}), meilisearch.WithAPIKey(key),
+		meilisearch.DisableRetries(),
 	}, options...)
 	return meilisearch.New(url, options...)
 }
@@ -59,7 +60,8 @@ func withFastPolls(cfg *Config) *Config {
 	return &c
 }
 
-// revs answers one search for all of a tenant's documents: the value of each one's field rev.
+// revs searches for all documents of a tenant, and returns the field rev of each one by the id of its product. It
+// returns an empty map if the tenant has no live index.
 func revs(ctx context.Context, client meilisearch.ServiceManager, ix *Index, tenant string) (map[string]string, error) {
 	found := map[string]string{}
 	all, err := hits(ctx, client, ix, tenant)
@@ -69,7 +71,7 @@ func revs(ctx context.Context, client meilisearch.ServiceManager, ix *Index, ten
 	return found, err
 }
 
-// hits answers one search for all of a tenant's documents, by the ids of the products.
+// hits searches for all documents of a tenant, and returns them by the ids of the products.
 func hits(ctx context.Context, client meilisearch.ServiceManager, ix *Index,
 	tenant string) (map[string]map[string]any, error) {
 	found := map[string]map[string]any{}
@@ -97,7 +99,7 @@ func hits(ctx context.Context, client meilisearch.ServiceManager, ix *Index,
 	return found, nil
 }
 
-// realServer returns the address and the key of a real server, if the environment names one.
+// realServer returns the address and the key of a real server, and reports whether the environment has them.
 func realServer() (url, key string, ok bool) {
 	url = os.Getenv("MEILISEARCH_URL")
 	return strings.TrimRight(url, "/"), os.Getenv("MEILISEARCH_API_KEY"), url != ""
@@ -120,7 +122,7 @@ func mustWrite(t testing.TB, gen reindex.Generation, products ...reindex.Product
 	}
 }
 
-// sealing is what a generation holds, and what the server refused.
+// sealing is the result of Flush and Seal.
 type sealing struct {
 	Documents, Live int64
 	Failed          []reindex.ItemError
@@ -135,7 +137,7 @@ func mustSeal(t testing.TB, gen reindex.Generation) sealing {
 	return s
 }
 
-// seal completes a generation as the engine does.
+// seal flushes and seals a generation, as the engine does.
 func seal(ctx context.Context, gen reindex.Generation) (sealing, error) {
 	failed, err := gen.Flush(ctx)
 	if err != nil {
@@ -145,20 +147,26 @@ func seal(ctx context.Context, gen reindex.Generation) (sealing, error) {
 	return sealing{s.Documents, s.Live, failed}, err
 }
 
-func publish(t testing.TB, ix *Index, products ...reindex.Product) {
+func mustCommit(t testing.TB, gen reindex.Generation) {
 	t.Helper()
-	gen := begin(t, ix)
-	mustWrite(t, gen, products...)
-	mustSeal(t, gen)
 	if err := gen.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
+// publish replaces the live generation by one with these products.
+func publish(t testing.TB, ix *Index, products ...reindex.Product) {
+	t.Helper()
+	gen := begin(t, ix)
+	mustWrite(t, gen, products...)
+	mustSeal(t, gen)
+	mustCommit(t, gen)
+}
+
 // marks matches the uids of marks.
 var marks = regexp.MustCompile(`-(00000000|[89a-f][0-9a-f]{7})-`)
 
-// assertIndexes waits for all tasks and checks which indexes there are then, marks aside.
+// assertIndexes waits for all tasks, and then checks the uids of the indexes on the server, without marks.
 func assertIndexes(t testing.TB, s *meilitest.Server, want ...string) {
 	t.Helper()
 	waitAll(t, s)
@@ -194,6 +202,6 @@ func validObject(body []byte) bool {
 func unmarshal(t testing.TB, data []byte, v any) {
 	t.Helper()
 	if err := json.Unmarshal(data, v); err != nil {
-		t.Errorf("%q: %v", data, err)
+		t.Errorf("%q is not valid JSON: %v", data, err)
 	}
 }

@@ -30,16 +30,17 @@ func TestNew(t *testing.T) {
 		PollInterval: -1})
 	for _, name := range []string{"Prefix", "KeyAttribute", "PayloadLimit", "BatchBytes", "MaxTasks", "PollInterval"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s is not named: %v", name, err)
+			t.Errorf("the error does not name %s: %v", name, err)
 		}
 	}
 	cfg := &Config{}
 	if _, err := New(client, cfg); err != nil || !reflect.DeepEqual(*cfg, Config{}) {
-		t.Errorf("the config became %+v, %v", *cfg, err)
+		t.Errorf("New has changed the Config to %+v, error %v", *cfg, err)
 	}
 }
 
-// Limits leave room for the keys within the server's limit. Batches never get smaller because a Write waited for tasks.
+// Limits leave room for the keys within the payload limit of the server. The engine does not make batches smaller when
+// a Write waits for tasks.
 func TestLimits(t *testing.T) {
 	for _, test := range []struct {
 		cfg   Config
@@ -52,34 +53,35 @@ func TestLimits(t *testing.T) {
 	} {
 		got := newIndex(t, server(t), &test.cfg).Limits()
 		if want := (reindex.Limits{MaxDocs: limitDocs, MaxBytes: test.bytes, MaxInFlight: 1, SlowWrite: -1}); got != want {
-			t.Errorf("%+v: %+v, want %+v", test.cfg, got, want)
+			t.Errorf("the limits for %+v are %+v, want %+v", test.cfg, got, want)
 		}
 	}
 }
 
-// The names of live and staging indexes of different tenants never meet, also when a tenant is named like one.
+// The live and staging indexes of different tenants have different uids, also if the name of a tenant is like such a
+// uid.
 func TestUIDs(t *testing.T) {
 	ix := newIndex(t, server(t), nil)
 	name := stagingName{instance: ix.instance, token: 5, number: 7}
 	staging := ix.stagingUID("acme", name)
 	if got, ok := ix.parseStaging("acme", staging); !ok || got != name {
-		t.Errorf("%s is read as %+v, %v", staging, got, ok)
+		t.Errorf("the uid %s is parsed as %+v, %v, want %+v", staging, got, ok, name)
 	}
 	name.token = noToken
 	if got, ok := ix.parseStaging("acme", ix.stagingUID("acme", name)); !ok || got != name {
-		t.Errorf("without a token: %+v, %v", got, ok)
+		t.Errorf("the uid without a token is parsed as %+v, %v, want %+v", got, ok, name)
 	}
 	name.stamps = [2]stamp{{1, 0, -1}, {math.MaxInt64, math.MaxInt64, 36*36*36*36*36*36*36 - 1}}
 	kept := ix.stagingUID("acme", name)
 	if got, ok := ix.parseStaging("acme", kept); !ok || got != name {
-		t.Errorf("with stamps: %s is read as %+v, %v", kept, got, ok)
+		t.Errorf("the uid %s with stamps is parsed as %+v, %v, want %+v", kept, got, ok, name)
 	}
 	like := strings.TrimPrefix(staging, ix.cfg.Prefix)
 	stamps := strings.TrimPrefix(kept, ix.stagingUID("", name.base()))
 	for _, tenant := range []string{"other", "me", "x-acme", like, "", stamps, strings.TrimLeft(stamps, "-")} {
 		for _, uid := range []string{staging, kept} {
 			if _, ok := ix.parseStaging(tenant, uid); ok {
-				t.Errorf("%s is read as an index of tenant %q", uid, tenant)
+				t.Errorf("the uid %s is parsed as that of tenant %q", uid, tenant)
 			}
 			if ix.LiveUID(tenant) == uid {
 				t.Errorf("the live index of tenant %q is %s", tenant, uid)
@@ -87,15 +89,15 @@ func TestUIDs(t *testing.T) {
 		}
 	}
 	if _, ok := ix.parseStaging("acme", ix.LiveUID(like)); ok {
-		t.Error("a live index counts as a leftover")
+		t.Error("the uid of a live index is parsed as that of a staging index")
 	}
 	long := strings.Repeat("é", reindex.MaxTenantBytes/2)
 	if n := len(ix.stagingUID(long, name)); n-len(ix.cfg.Prefix)+100 > 400 {
-		t.Errorf("the longest uid has %d bytes", n-len(ix.cfg.Prefix)+100)
+		t.Errorf("the longest uid has %d bytes, want at most 400", n-len(ix.cfg.Prefix)+100)
 	}
 }
 
-// An index has its settings before its documents: the host's, or those of the live one.
+// A new index has settings before it has documents: those of the host, or else those of the live index.
 func TestSettings(t *testing.T) {
 	s := server(t)
 	admin := connect(t, s.URL, meilitest.MasterKey)
@@ -104,18 +106,17 @@ func TestSettings(t *testing.T) {
 	gen := begin(t, ours)
 	if got, err := admin.Index(gen.uid).GetSettingsWithContext(t.Context()); err != nil ||
 		fmt.Sprint(got.FilterableAttributes) != "[brand]" {
-		t.Errorf("settings %+v, %v", got, err)
+		t.Errorf("the settings are %+v, error %v, want those of the host", got, err)
 	}
 	mustSeal(t, gen)
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	mustCommit(t, gen)
 	live := admin.Index(ours.LiveUID("acme"))
 	for _, change := range []func() (*meilisearch.TaskInfo, error){
 		func() (*meilisearch.TaskInfo, error) { return live.UpdateFacetSearchWithContext(t.Context(), false) },
 		func() (*meilisearch.TaskInfo, error) {
 			return live.UpdateSettingsWithContext(t.Context(), &meilisearch.Settings{
-				StopWords: []string{"the"}, Pagination: &meilisearch.Pagination{MaxTotalHits: 77}, Synonyms: map[string][]string{"a": {"b"}},
+				StopWords: []string{"the"}, Pagination: &meilisearch.Pagination{MaxTotalHits: 77},
+				Synonyms: map[string][]string{"a": {"b"}},
 				TypoTolerance: &meilisearch.TypoTolerance{
 					MinWordSizeForTypos: meilisearch.MinWordSizeForTypos{OneTypo: 3, TwoTypos: 6},
 				},
@@ -134,15 +135,15 @@ func TestSettings(t *testing.T) {
 	publish(t, newIndex(t, s, nil), product("a", `{}`))
 	after, err := live.GetSettingsWithContext(t.Context())
 	if err != nil || !reflect.DeepEqual(after, before) {
-		t.Errorf("the settings were\n%+v and are\n%+v, %v", before, after, err)
+		t.Errorf("the settings are\n%+v, error %v, want\n%+v", after, err, before)
 	}
-	if fmt.Sprint(after.SortableAttributes, after.StopWords, after.Pagination.MaxTotalHits,
-		after.FacetSearch) != "[price] [the] 77 false" {
-		t.Errorf("settings %+v", after)
+	some := fmt.Sprint(after.SortableAttributes, after.StopWords, after.Pagination.MaxTotalHits, after.FacetSearch)
+	if some != "[price] [the] 77 false" {
+		t.Errorf("the settings are %+v, want those that were changed", after)
 	}
 }
 
-// Settings that cannot be kept are an error, not lost.
+// Begin fails if the live index has settings that cannot be copied.
 func TestSettingsThatCanNotBeKept(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -153,12 +154,13 @@ func TestSettingsThatCanNotBeKept(t *testing.T) {
 	} {
 		change(t, s, http.MethodPatch, "/indexes/products_acme/settings", body)
 		if _, err := ix.Begin(t.Context(), "acme"); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("begin: %v", err)
+			t.Errorf("begin: error %v, want one with %q", err, want)
 		}
 		change(t, s, http.MethodDelete, "/indexes/products_acme/settings", "")
 	}
 }
 
+// change sends a request that must succeed, and waits for all tasks.
 func change(t *testing.T, s *meilitest.Server, method, path, body string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body))
@@ -178,11 +180,8 @@ func change(t *testing.T, s *meilitest.Server, method, path, body string) {
 	waitAll(t, s)
 }
 
-// Reap leaves alone what another process works on, until that has been idle for long, or its token shows that it is
-// over.
-
-// A payload over the limit is not sent, or refused by the server, and then split; a product of its own size is
-// rejected.
+// A batch over the payload limit is split, whether the limit is known or the server refuses the batch. A product over
+// the limit is rejected.
 func TestPayloadLimit(t *testing.T) {
 	for name, limit := range map[string]int{"known": 20_000, "not known": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -197,13 +196,14 @@ func TestPayloadLimit(t *testing.T) {
 			}
 			report, err := engine.Run(t.Context(), "acme")
 			if err != nil || report.Indexed != 499 || len(report.Rejections) != 1 || report.Rejections[0].ID != "large" {
-				t.Errorf("indexed %d, rejected %v, %v", report.Indexed, report.Rejections, err)
+				t.Errorf("indexed %d, rejected %v, error %v, want only large rejected",
+					report.Indexed, report.Rejections, err)
 			}
 		})
 	}
 }
 
-// A client that compresses works as well.
+// An Index can use a client that compresses its requests.
 func TestGzip(t *testing.T) {
 	s := server(t)
 	var compressed atomic.Int64
@@ -213,8 +213,8 @@ func TestGzip(t *testing.T) {
 		}
 		return nil
 	})
-	client := connect(t, s.URL, meilitest.MasterKey, meilisearch.WithContentEncoding(meilisearch.GzipEncoding,
-		meilisearch.BestSpeed))
+	client := connect(t, s.URL, meilitest.MasterKey,
+		meilisearch.WithContentEncoding(meilisearch.GzipEncoding, meilisearch.BestSpeed))
 	ix, err := New(client, withFastPolls(nil))
 	if err != nil {
 		t.Fatal(err)
@@ -225,22 +225,20 @@ func TestGzip(t *testing.T) {
 		gen := begin(t, ix)
 		mustWrite(t, gen, products...)
 		if sealed := mustSeal(t, gen); sealed.Documents != 99 || len(sealed.Failed) != 1 {
-			t.Errorf("sealed %+v", sealed)
+			t.Errorf("sealed %+v, want 99 documents and 1 failed", sealed)
 		}
-		if err := gen.Commit(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		mustCommit(t, gen)
 	}
 	if compressed.Load() == 0 {
-		t.Error("nothing was compressed")
+		t.Error("no documents were sent compressed")
 	}
 	if _, err := ix.DocCount(t.Context(), "nobody"); !errors.Is(err, reindex.ErrNoLiveIndex) ||
 		!strings.HasPrefix(err.Error(), "meiliindex: ") {
-		t.Errorf("count: %v", err)
+		t.Errorf("count: error %v, want %v", err, reindex.ErrNoLiveIndex)
 	}
 }
 
-// A batch is encoded into one piece of memory.
+// A batch is encoded into one block of memory, which is large enough from the start.
 func TestEncodeOnce(t *testing.T) {
 	ix := newIndex(t, server(t), nil)
 	products := []reindex.Product{
@@ -251,15 +249,16 @@ func TestEncodeOnce(t *testing.T) {
 	for i := range products {
 		documents, body, failed := ix.encode(products[i:])
 		if len(documents)+len(failed) != len(products)-i || !bytes.Equal(body, payload(documents)) {
-			t.Errorf("from %d on: %d documents, %d failed, body %q", i, len(documents), len(failed), body)
+			t.Errorf("products from %d on: %d documents and %d failed of %d, body %q",
+				i, len(documents), len(failed), len(products)-i, body)
 		}
 		if len(documents) > 0 && &documents[0].line[0] != &body[0] {
-			t.Errorf("from %d on: the body was moved while it was written", i)
+			t.Errorf("products from %d on: the body was moved to a larger block", i)
 		}
 	}
 }
 
-// No more than MaxTasks tasks wait, and no more than their payloads are kept.
+// At most MaxTasks tasks wait on the server, and only their payloads are kept.
 func TestMaxTasks(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, &Config{MaxTasks: 3})
@@ -276,7 +275,7 @@ func TestMaxTasks(t *testing.T) {
 		}
 	}
 	if _, after := s.Task(0); after-before > 3 || len(gen.writer.sent) > 3 {
-		t.Errorf("%d tasks wait, %d payloads are kept", after-before, len(gen.writer.sent))
+		t.Errorf("%d tasks wait and %d payloads are kept, want at most 3 each", after-before, len(gen.writer.sent))
 	}
 	s.Resume()
 	for range 5 {
@@ -285,11 +284,11 @@ func TestMaxTasks(t *testing.T) {
 		}
 	}
 	if sealed := mustSeal(t, gen); sealed.Documents != 8 || len(gen.writer.sent) != 0 || len(gen.writer.slots) != 0 {
-		t.Errorf("sealed %+v, %d payloads are kept", sealed, len(gen.writer.sent))
+		t.Errorf("sealed %+v with %d payloads, want 8 documents and no payloads", sealed, len(gen.writer.sent))
 	}
 }
 
-// Errors and documents hold no body of a product.
+// Errors have neither the body of a product nor the API key.
 func TestErrorsHoldNoBodies(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -298,7 +297,7 @@ func TestErrorsHoldNoBodies(t *testing.T) {
 		s.SetFault(func(*http.Request) *meilitest.Fault { return &meilitest.Fault{Status: status, Body: "what? secret"} })
 		err := gen.Write(t.Context(), []reindex.Product{product("a", `{"text":"secret"}`)})
 		if err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), meilitest.MasterKey) {
-			t.Errorf("status %d: %v", status, err)
+			t.Errorf("status %d: error %v, want one without secrets", status, err)
 		}
 	}
 }
@@ -311,7 +310,7 @@ func FuzzAppendDocument(f *testing.F) {
 		before := bytes.Clone(body)
 		line, err := appendDocument([]byte("prefix"), body, "k", "id")
 		if !bytes.Equal(body, before) {
-			t.Error("the body was changed")
+			t.Errorf("the body %q was changed to %q", before, body)
 		}
 		if err != nil || !validObject(body) {
 			return
@@ -320,12 +319,12 @@ func FuzzAppendDocument(f *testing.F) {
 		unmarshal(t, line[len("prefix"):], &with)
 		unmarshal(t, body, &without)
 		if with["k"] != "id" {
-			t.Errorf("%q became %q", body, line)
+			t.Errorf("the document of %q is %q, want it to have the key", body, line)
 		}
 		delete(with, "k")
 		delete(without, "k")
 		if !reflect.DeepEqual(with, without) {
-			t.Errorf("%q became %q", body, line)
+			t.Errorf("the document of %q is %q, want the same fields", body, line)
 		}
 	})
 }

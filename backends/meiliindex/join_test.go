@@ -14,8 +14,8 @@ import (
 	"productindex/reindex"
 )
 
-// A process that has joined and sends documents at the very end of the load, when it has seen that it goes on, learns
-// that they are not accepted, and leaves no index of them.
+// If a joined process sends documents while the load ends, its Flush returns ErrFenced, and the documents leave no
+// index.
 func TestWriteAtTheEndOfTheLoad(t *testing.T) {
 	s := server(t)
 	mine, other := newIndex(t, s, nil), newIndex(t, s, nil)
@@ -33,16 +33,16 @@ func TestWriteAtTheEndOfTheLoad(t *testing.T) {
 	s.SetFault(func(r *http.Request) *meilitest.Fault {
 		if addsDocuments(r) && ended.CompareAndSwap(false, true) {
 			if sealed, err := seal(ctx, gen); err != nil || sealed.Documents != 1 {
-				t.Errorf("sealed %+v, %v", sealed, err)
+				t.Errorf("sealed %+v, error %v, want 1 document", sealed, err)
 			}
 		}
 		return nil
 	})
 	if err := w.Write(ctx, []reindex.Product{product("late", `{}`)}); err != nil || !ended.Load() {
-		t.Errorf("a write that the server has accepted: %v", err)
+		t.Errorf("write during the end of the load: error %v; the load has ended: %v", err, ended.Load())
 	}
 	if _, err := w.Flush(ctx); !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("flush: %v, want ErrFenced", err)
+		t.Errorf("flush: error %v, want %v", err, reindex.ErrFenced)
 	}
 	assertIndexes(t, s, gen.uid)
 	if err := gen.Commit(ctx); err != nil {
@@ -55,8 +55,8 @@ func addsDocuments(r *http.Request) bool {
 	return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/documents")
 }
 
-// Edits of a process whose generation another one has resumed after its load do not come into it, nor into the live
-// index.
+// After another process has resumed a loaded generation, edits of the first process reach neither that generation nor
+// the live index.
 func TestResumeAfterTheLoad(t *testing.T) {
 	s := server(t)
 	mine, other := newIndex(t, s, nil), newIndex(t, s, nil)
@@ -68,13 +68,13 @@ func TestResumeAfterTheLoad(t *testing.T) {
 	}
 	late := []reindex.Change{upsert("late", "1")}
 	if err := dead.Edit(t.Context(), late); err != nil && !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("edit of the process before: %v", err)
+		t.Errorf("edit by the first process: error %v, want none or %v", err, reindex.ErrFenced)
 	}
 	if err := dead.Commit(t.Context()); !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("commit of the process before: %v, want ErrFenced", err)
+		t.Errorf("commit by the first process: error %v, want %v", err, reindex.ErrFenced)
 	}
 	if sealed, err := seal(ctx, gen); err != nil || sealed.Documents != 2 {
-		t.Errorf("sealed %+v, %v", sealed, err)
+		t.Errorf("sealed %+v, error %v, want 2 documents", sealed, err)
 	}
 	if err := gen.Commit(ctx); err != nil {
 		t.Fatal(err)
@@ -86,8 +86,7 @@ func TestResumeAfterTheLoad(t *testing.T) {
 	assertIndexes(t, s, "products_acme")
 }
 
-// A bad product does not take those of another process with it, although the server works on both tasks at once, and
-// they are not refused.
+// A bad product does not affect the products of another process, even if the server processes both tasks in one batch.
 func TestJoinedShareABatch(t *testing.T) {
 	for body := range badBodies {
 		s := server(t)
@@ -117,20 +116,19 @@ func TestJoinedShareABatch(t *testing.T) {
 		}
 		for range writers {
 			if err := <-ended; err != nil {
-				t.Errorf("%s: %v", body, err)
+				t.Errorf("bad product %s: %v", body, err)
 			}
 		}
 		if len(failed[0]) != 1 || failed[0][0].ID != "bad" || len(failed[1]) != 0 {
-			t.Errorf("%s: refused %v and %v, want the bad one alone", body, failed[0], failed[1])
+			t.Errorf("bad product %s: refused %v and %v, want only the bad one", body, failed[0], failed[1])
 		}
 		if sealed, err := seal(ctx, gen); err != nil || sealed.Documents != 3 {
-			t.Errorf("%s: sealed %+v, %v", body, sealed, err)
+			t.Errorf("bad product %s: sealed %+v, error %v, want 3 documents", body, sealed, err)
 		}
 	}
 }
 
-// A good product that is sent again, as a bad one of another process has shared its batch, and shares that of another
-// bad one, is not refused.
+// A good product is not refused if it shares a batch with a bad one of another process twice in a row.
 func TestIsolationSharesABatch(t *testing.T) {
 	s := server(t)
 	gen, err := beginWith(t, newIndex(t, s, nil), 1)
@@ -174,9 +172,9 @@ func TestIsolationSharesABatch(t *testing.T) {
 	})
 	s.Resume()
 	if refused, err := w.Flush(ctx); err != nil || len(refused) > 0 || !again.Load() {
-		t.Errorf("refused %v, %v; sent again: %v", refused, err, again.Load())
+		t.Errorf("refused %v, error %v, sent again: %v; want none, and true", refused, err, again.Load())
 	}
 	if sealed, err := seal(ctx, gen); err != nil || sealed.Documents != 1 {
-		t.Errorf("sealed %+v, %v", sealed, err)
+		t.Errorf("sealed %+v, error %v, want 1 document", sealed, err)
 	}
 }

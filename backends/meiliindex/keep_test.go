@@ -13,8 +13,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// cutSwap cuts the connection of the swap that makes a generation live, before the server has it, and returns what
-// sends it after all.
+// cutSwap cuts the connection of the swap that makes a generation live, before the server processes it. The returned
+// function sends the swap after all.
 func cutSwap(t *testing.T, s *meilitest.Server, g *generation) (late func()) {
 	t.Helper()
 	var body []byte
@@ -44,12 +44,12 @@ func cutSwap(t *testing.T, s *meilitest.Server, g *generation) (late func()) {
 			t.Fatal(err)
 		}
 		if err := res.Body.Close(); err != nil || res.StatusCode != http.StatusAccepted {
-			t.Fatalf("the late swap: status %d, error %v", res.StatusCode, err)
+			t.Fatalf("the late swap: status %d, error %v, want 202", res.StatusCode, err)
 		}
 	}
 }
 
-// A swap that arrives after the generation was aborted makes nothing live, and takes nothing from the kept indexes.
+// A swap that arrives after the generation was aborted changes neither the live index nor the kept ones.
 func TestSwapAfterAbort(t *testing.T) {
 	for _, back := range []string{"reindex", "rollback"} {
 		t.Run(back, func(t *testing.T) {
@@ -70,7 +70,7 @@ func TestSwapAfterAbort(t *testing.T) {
 			mustSeal(t, gen)
 			late := cutSwap(t, s, gen.(*generation))
 			if err := gen.Commit(t.Context()); err == nil || isTemporary(err) {
-				t.Errorf("commit without an answer: %v", err)
+				t.Errorf("commit without an answer: error %v, want a lasting one", err)
 			}
 			if err := gen.Abort(t.Context()); err != nil {
 				t.Error(err)
@@ -81,7 +81,8 @@ func TestSwapAfterAbort(t *testing.T) {
 	}
 }
 
-// A generation whose process stops right before its swap was never live: it is not listed, and Reap deletes it.
+// A generation whose process dies right before its swap was never live. Generations does not return it, and Reap
+// deletes it.
 func TestCrashBeforeSwap(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, &Config{KeepPrevious: 2, StaleAfter: -1})
@@ -92,21 +93,21 @@ func TestCrashBeforeSwap(t *testing.T) {
 	mustSeal(t, gen)
 	_ = cutSwap(t, s, gen)
 	if err := gen.Commit(t.Context()); err == nil {
-		t.Error("a commit succeeds whose swap never arrives")
+		t.Error("the commit succeeds, although its swap does not arrive")
 	}
 	s.SetFault(nil)
 	other := newIndex(t, s, &ix.cfg)
 	infos, err := other.Generations(t.Context(), "acme")
 	if err != nil || len(infos) != 2 {
-		t.Errorf("%d generations are listed, error %v; want 2", len(infos), err)
+		t.Errorf("there are %d generations, error %v, want 2", len(infos), err)
 	}
 	if n, err := other.Reap(t.Context(), "acme"); n != 1 || err != nil {
-		t.Errorf("reaped %d, error %v; want 1", n, err)
+		t.Errorf("reaped %d, error %v, want 1", n, err)
 	}
 	assertGenerations(t, s, other, 2, 1)
 }
 
-// The order in which generations were replaced does not depend on the clock.
+// The order of the kept generations does not depend on the clock.
 func TestOrderOfKept(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, &Config{KeepPrevious: 2})

@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) {
 	acidtest.Child(openAcid)
-	_ = flag.Set("test.parallel", "4") // unless -parallel says otherwise: scenarios wait for leases
+	_ = flag.Set("test.parallel", "4") // scenarios wait for leases; the flag -parallel overrides this
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		pgtest.StopShared()
 		os.Exit(code)

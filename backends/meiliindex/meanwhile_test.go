@@ -37,21 +37,21 @@ func TestCancelsItsOwnTasks(t *testing.T) {
 	go func() { result <- gen.Write(ctx, []reindex.Product{product("b", `{}`)}) }()
 	cancel()
 	if err := <-result; !errors.Is(err, context.Canceled) {
-		t.Errorf("write: %v", err)
+		t.Errorf("write: error %v, want %v", err, context.Canceled)
 	}
 	if err := gen.Abort(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	assertIndexes(t, s, "other")
 	if status, _ := s.Task(first); status != meilitest.Canceled {
-		t.Errorf("the run's task is %s", status)
+		t.Errorf("the task of the run is %s, want it canceled", status)
 	}
 	if status, _ := s.Task(int(other.TaskUID)); status != meilitest.Succeeded {
-		t.Errorf("the other task is %s", status)
+		t.Errorf("the other task is %s, want succeeded", status)
 	}
 }
 
-// A task that somebody else cancels, or deletes when it has ended, is made good.
+// Documents are sent again if somebody else cancels their task, or deletes it after its end.
 func TestTasksThatOthersTouch(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -74,15 +74,17 @@ func TestTasksThatOthersTouch(t *testing.T) {
 	}
 	waitAll(t, s)
 	if sealed := mustSeal(t, gen); sealed.Documents != 2 || len(sealed.Failed) != 0 {
-		t.Errorf("sealed %+v", sealed)
+		t.Errorf("sealed %+v, want 2 documents", sealed)
 	}
 }
 
-// A task of documents whose uid another task has is made good, as after a restore from a snapshot.
+// Documents are sent again if another task has the uid of theirs, as after a restore from a snapshot.
 func TestDocumentsWhoseUIDAnotherTaskHas(t *testing.T) {
 	for name, other := range map[string]string{
-		"another type":  `{"uid":%d,"indexUid":%q,"type":"settingsUpdate","status":"succeeded","details":{"indexedDocuments":1}}`,
-		"another index": `{"uid":%d,"indexUid":"a%s","type":"documentAdditionOrUpdate","status":"succeeded","details":{"indexedDocuments":1}}`,
+		"another type": `{"uid":%d,"indexUid":%q,"type":"settingsUpdate","status":"succeeded",` +
+			`"details":{"indexedDocuments":1}}`,
+		"another index": `{"uid":%d,"indexUid":"a%s","type":"documentAdditionOrUpdate","status":"succeeded",` +
+			`"details":{"indexedDocuments":1}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := server(t)
@@ -109,7 +111,7 @@ func TestDocumentsWhoseUIDAnotherTaskHas(t *testing.T) {
 	}
 }
 
-// A generation whose index was deleted meanwhile is not published, although its tasks succeeded.
+// Seal fails if somebody has deleted the index or its documents, although all tasks have succeeded.
 func TestIndexDeletedMeanwhile(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -122,7 +124,7 @@ func TestIndexDeletedMeanwhile(t *testing.T) {
 	}
 	s.Resume()
 	if _, err := gen.Seal(t.Context()); err == nil || isTemporary(err) || !strings.Contains(err.Error(), "was deleted") {
-		t.Errorf("seal: %v", err)
+		t.Errorf("seal: error %v, want a lasting one with %q", err, "was deleted")
 	}
 	gen = begin(t, ix)
 	s.Pause()
@@ -133,20 +135,20 @@ func TestIndexDeletedMeanwhile(t *testing.T) {
 	s.Resume()
 	if _, err := gen.Seal(t.Context()); err == nil || isTemporary(err) ||
 		!strings.Contains(err.Error(), "indexed 0 of 1 documents") {
-		t.Errorf("seal after the documents were deleted: %v", err)
+		t.Errorf("seal after the documents were deleted: error %v, want a lasting one with their number", err)
 	}
 	gen = begin(t, ix)
 	if _, err := admin.DeleteIndexWithContext(t.Context(), gen.uid); err != nil {
 		t.Fatal(err)
 	}
 	waitAll(t, s)
-	mustWrite(t, gen, product("a", `{}`)) // makes the index again, without its settings
+	mustWrite(t, gen, product("a", `{}`)) // creates the index again, without its settings
 	if _, err := gen.Seal(t.Context()); err == nil || isTemporary(err) || !strings.Contains(err.Error(), "was deleted") {
-		t.Errorf("seal: %v", err)
+		t.Errorf("seal: error %v, want a lasting one with %q", err, "was deleted")
 	}
 }
 
-// An index that took the place of the sealed one does not go live.
+// Commit fails if another index has replaced the sealed one.
 func TestIndexReplacedAfterSeal(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -163,16 +165,15 @@ func TestIndexReplacedAfterSeal(t *testing.T) {
 	}
 	waitAll(t, s)
 	if err := gen.Commit(t.Context()); err == nil || isTemporary(err) || !strings.Contains(err.Error(), "was deleted") {
-		t.Errorf("commit: %v", err)
+		t.Errorf("commit: error %v, want a lasting one with %q", err, "was deleted")
 	}
 	assertLive(t, ix, 1)
 }
 
-// A live index that cannot be counted is not the same as none. A reindex is what mends it: Seal
-// succeeds, and says so.
+// If the live index cannot be counted, Seal succeeds with a LiveErr, since a reindex is the remedy.
 func TestLiveIndexThatCannotBeCounted(t *testing.T) {
 	for _, test := range []struct {
-		status, times int // how often counting fails; -1: always
+		status, times int // the number of failed counts, or -1 for all
 		retries       int
 		unknown       bool
 	}{
@@ -204,16 +205,17 @@ func TestLiveIndexThatCannotBeCounted(t *testing.T) {
 			}
 			if err != nil || retries != test.retries || (sealed.LiveErr != nil) != test.unknown || !test.unknown &&
 				sealed.Live != 2 {
-				t.Errorf("after %d more tries sealed %+v, %v", retries, sealed, err)
+				t.Errorf("after %d retries, sealed %+v, error %v, want %d retries, and LiveErr: %v",
+					retries, sealed, err, test.retries, test.unknown)
 			}
 			if sealed.Documents != 1 {
-				t.Errorf("%d documents", sealed.Documents)
+				t.Errorf("sealed %d documents, want 1", sealed.Documents)
 			}
 		})
 	}
 }
 
-// One product does not replace a live index that cannot be counted, unless the host has switched the rule off.
+// One product does not replace a live index that cannot be counted, unless MinFraction is negative.
 func TestUncountedLiveIndexClosesTheGate(t *testing.T) {
 	for _, off := range []bool{false, true} {
 		s := server(t)
@@ -236,7 +238,7 @@ func TestUncountedLiveIndexClosesTheGate(t *testing.T) {
 		_, err = engine.Run(t.Context(), "acme")
 		if gate, closed := errors.AsType[*reindex.GateError](err); closed == off || closed &&
 			gate.Rule != reindex.RuleShrunk || off && err != nil {
-			t.Errorf("rule off: %v: %v", off, err)
+			t.Errorf("run with the rule off: %v: error %v", off, err)
 		}
 		s.SetFault(nil)
 		want := int64(10)
@@ -247,8 +249,7 @@ func TestUncountedLiveIndexClosesTheGate(t *testing.T) {
 	}
 }
 
-// A task whose answer was lost counts when it is still waiting at the end, and does not get others blamed for what it
-// carries.
+// Seal waits for a task whose answer was lost. A bad product of such a task does not make other products refused.
 func TestTasksWithoutAnAnswer(t *testing.T) {
 	t.Run("counts", func(t *testing.T) {
 		s := server(t)
@@ -257,7 +258,7 @@ func TestTasksWithoutAnAnswer(t *testing.T) {
 		s.Hold(lost)
 		s.SetFault(on(http.MethodPost, "/documents", meilitest.Fault{After: true}))
 		if err := gen.Write(t.Context(), []reindex.Product{product("a", `{}`)}); !isTemporary(err) {
-			t.Fatalf("write: %v", err)
+			t.Fatalf("write with a lost answer: error %v, want a temporary one", err)
 		}
 		s.SetFault(func(r *http.Request) *meilitest.Fault {
 			if r.URL.Path == "/tasks" {
@@ -266,7 +267,7 @@ func TestTasksWithoutAnAnswer(t *testing.T) {
 			return nil
 		})
 		if sealed := mustSeal(t, gen); sealed.Documents != 1 {
-			t.Errorf("sealed %+v", sealed)
+			t.Errorf("sealed %+v, want 1 document", sealed)
 		}
 	})
 	t.Run("is waited for", func(t *testing.T) {
@@ -287,7 +288,7 @@ func TestTasksWithoutAnAnswer(t *testing.T) {
 		}
 		s.SetFault(on(http.MethodPost, "/documents", meilitest.Fault{After: true}))
 		if err := gen.Write(t.Context(), []reindex.Product{product("lost", `{"_vectors":1}`)}); !isTemporary(err) {
-			t.Fatalf("write: %v", err)
+			t.Fatalf("write with a lost answer: error %v, want a temporary one", err)
 		}
 		s.Pause()
 		s.Release(first)
@@ -302,7 +303,7 @@ func TestTasksWithoutAnAnswer(t *testing.T) {
 		})
 		sealed := mustSeal(t, gen)
 		if sealed.Documents != 3 || len(sealed.Failed) != 0 {
-			t.Errorf("sealed %+v", sealed)
+			t.Errorf("sealed %+v, want 3 documents and none failed", sealed)
 		}
 	})
 }

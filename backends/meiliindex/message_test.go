@@ -17,26 +17,30 @@ const (
 	secretLive = "shop_acme"
 )
 
-// Callers of an API see of the server's answers their code and message, without the uids of indexes and without
-// hosts.
+// A public message has the code and the message of the server's answer, without the uids of indexes and without hosts.
 func TestPublicMessages(t *testing.T) {
 	for _, test := range []struct{ code, message, want string }{
 		{"invalid_document_fields", "Index `" + secretUID +
 			"`: The `_geo` field in the document with the id: `\"x5\"` is not an object, see https://a.b:80.",
-			"invalid_document_fields: The `_geo` field in the document with the id: `\"x5\"` is not an object, see https://a.b:80."},
+			"invalid_document_fields: The `_geo` field in the document with the id: `\"x5\"` is not an object, " +
+				"see https://a.b:80."},
 		{codeIndexNotFound, "Index `" + secretLive + "` not found.", "index_not_found: Index … not found."},
 		{codeIndexNotFound, "Indexes `" + secretLive + "`, `" + secretUID + "` not found.",
 			"index_not_found: Indexes … not found."},
-		{codeIndexExists, "The following indexes are being renamed but cannot because their new name conflicts with an already existing index: `" + secretLive + "`, `x`.",
-			"index_already_exists: The following indexes are being renamed but cannot because their new name conflicts with an already existing index: …."},
+		{codeIndexExists, "The following indexes are being renamed but cannot because their new name conflicts " +
+			"with an already existing index: `" + secretLive + "`, `x`.",
+			"index_already_exists: The following indexes are being renamed but cannot because their new name conflicts " +
+				"with an already existing index: …."},
 		{"invalid_swap_duplicate_index_found", "Indexes must be declared only once during a swap. `" + secretLive +
 			"` was specified several times.",
-			"invalid_swap_duplicate_index_found: Indexes must be declared only once during a swap. … was specified several times."},
+			"invalid_swap_duplicate_index_found: Indexes must be declared only once during a swap. " +
+				"… was specified several times."},
 		{"invalid_index_uid", "`" + secretLive + "` is not a valid index uid.",
 			"invalid_index_uid: … is not a valid index uid."},
 		{"bad_request", "Index `p`: number out of range at line 1 column 5.",
 			"bad_request: number out of range at line 1 column 5."},
-		{"vector_embedding_error", "could not reach embedder `default` at http://ollama.internal:11434/api or 10.0.0.7:80 for " + secretUID,
+		{"vector_embedding_error", "could not reach embedder `default` at http://ollama.internal:11434/api " +
+			"or 10.0.0.7:80 for " + secretUID,
 			"vector_embedding_error: could not reach embedder `default` at … or … for …"},
 		{codeNoSpace, "No space left on device (os error 28)",
 			"no_space_left_on_device: No space left on device (os error 28) (the server's disk is full"},
@@ -71,7 +75,7 @@ func TestPublicMessages(t *testing.T) {
 		"somebody has canceled a task on the server")
 	if !errors.Is(explain(t.Context(), "documents.add", secretUID, apiError(http.StatusBadRequest, "x")),
 		reindex.ErrRefused) {
-		t.Error("a refused batch is not known as one")
+		t.Error("the error of a refused batch is not ErrRefused")
 	}
 }
 
@@ -81,8 +85,7 @@ func apiError(status int, code string) error {
 	return failure
 }
 
-// checkPublic checks that callers of an API see of err a text that begins with want, and nothing that is nobody's
-// business.
+// checkPublic checks that the public message of err begins with want, and has no secrets.
 func checkPublic(t *testing.T, err error, want string) {
 	t.Helper()
 	public, ok := errors.AsType[interface {
@@ -90,16 +93,16 @@ func checkPublic(t *testing.T, err error, want string) {
 		PublicMessage() string
 	}](err)
 	if !ok {
-		t.Errorf("callers see nothing of %v", err)
+		t.Errorf("the error %v has no public message", err)
 		return
 	}
 	text := public.PublicMessage()
 	if !strings.HasPrefix(text, want) {
-		t.Errorf("callers see\n%s\nof %v, want\n%s", text, err, want)
+		t.Errorf("the public message of %v is\n%s\nwant\n%s", err, text, want)
 	}
 	for _, secret := range []string{secretUID, secretLive, ".internal"} {
 		if strings.Contains(text, secret) {
-			t.Errorf("callers see %s in %q", secret, text)
+			t.Errorf("the public message %q has the secret %s", text, secret)
 		}
 	}
 }

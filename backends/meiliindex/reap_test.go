@@ -16,8 +16,7 @@ import (
 	"productindex/reindex"
 )
 
-// Reap leaves alone what another process works on, until that has been idle for long, or its token shows that it is
-// over.
+// Reap deletes a generation of another process only if it has been idle for StaleAfter, or if its token is smaller.
 func TestReapOfOthers(t *testing.T) {
 	s := server(t)
 	mine, other := newIndex(t, s, nil), newIndex(t, s, nil)
@@ -27,34 +26,34 @@ func TestReapOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, ctx := range map[string]context.Context{
-		"no token": t.Context(), "an older token": reindex.WithFence(t.Context(),
-			4), "the same token": reindex.WithFence(t.Context(), 5),
+		"no token": t.Context(), "a smaller token": reindex.WithFence(t.Context(), 4),
+		"the same token": reindex.WithFence(t.Context(), 5),
 	} {
 		if n, err := mine.Reap(ctx, "acme"); n != 0 || err != nil {
-			t.Errorf("with %s: reaped %d, %v, want 0", name, n, err)
+			t.Errorf("with %s: reaped %d, error %v, want 0", name, n, err)
 		}
 	}
 	if n, err := mine.Reap(t.Context(), "other"); n != 0 || err != nil {
-		t.Errorf("of another tenant: reaped %d, %v", n, err)
+		t.Errorf("another tenant: reaped %d, error %v, want 0", n, err)
 	}
 	if n, err := mine.Reap(reindex.WithFence(t.Context(), 6), "acme"); n != 1 || err != nil {
-		t.Errorf("with a newer token: reaped %d, %v, want 1", n, err)
+		t.Errorf("with a greater token: reaped %d, error %v, want 1", n, err)
 	}
 	mustWrite(t, fenced, product("a", `{}`))
 	if _, err := fenced.Seal(t.Context()); !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("seal: %v", err)
+		t.Errorf("seal: error %v, want %v", err, reindex.ErrFenced)
 	}
 	mine.cfg.StaleAfter = time.Nanosecond
 	if n, err := mine.Reap(t.Context(), "acme"); n != 2 || err != nil {
-		t.Errorf("idle ones: reaped %d, %v, want 2", n, err)
+		t.Errorf("idle generations: reaped %d, error %v, want 2", n, err)
 	}
-	if s.Indexes(); plain.Abort(t.Context()) != nil || fenced.Abort(t.Context()) != nil {
-		t.Error("abort of what is gone failed")
+	if err := errors.Join(plain.Abort(t.Context()), fenced.Abort(t.Context())); err != nil {
+		t.Errorf("abort of reaped generations: %v", err)
 	}
 	assertIndexes(t, s)
 }
 
-// Reap does not delete an index that becomes live meanwhile, however long it has been idle.
+// Reap does not delete an idle index that becomes live meanwhile.
 func TestReapSparesWhatGoesLive(t *testing.T) {
 	s := server(t)
 	mine, other := newIndex(t, s, &Config{StaleAfter: -1}), newIndex(t, s, nil)
@@ -74,20 +73,17 @@ func TestReapSparesWhatGoesLive(t *testing.T) {
 		reaped <- err
 	}()
 	for s.Tasks("indexDeletion") == 0 {
-		runtime.Gosched() // until Reap has asked for the deletion, which comes after the swap
+		runtime.Gosched() // until Reap has enqueued the deletion, which the server processes after the swap
 	}
 	s.Release(swap)
 	if err := errors.Join(<-result, <-reaped); err != nil {
 		t.Error(err)
 	}
-	if n, err := mine.DocCount(t.Context(), "acme"); n != 1 || err != nil {
-		t.Errorf("%d documents are live, %v", n, err)
-	}
+	assertLive(t, mine, 1)
 	assertIndexes(t, s, "products_acme")
 }
 
-// One reaping is enough also while the server is slow: what a dead run has sent and asked for waits, and nothing is
-// left for a second one.
+// One Reap deletes all indexes of dead runs, also if the server is slow and tasks of these runs still wait.
 func TestReapSettlesASlowQueue(t *testing.T) {
 	for name, stale := range map[string]time.Duration{"at once": -1, "by age": time.Nanosecond} {
 		t.Run(name, func(t *testing.T) {
@@ -102,8 +98,8 @@ func TestReapSettlesASlowQueue(t *testing.T) {
 				mustWrite(t, gen, product("b", `{}`))
 			}
 			admin := connect(t, s.URL, meilitest.MasterKey)
-			if _, err := admin.DeleteIndexWithContext(t.Context(),
-				gens[2].uid); err != nil { // by its own Abort, the last thing it did
+			// The deletion by its own Abort is the last request of the third run.
+			if _, err := admin.DeleteIndexWithContext(t.Context(), gens[2].uid); err != nil {
 				t.Fatal(err)
 			}
 			var looks atomic.Int64
@@ -115,17 +111,17 @@ func TestReapSettlesASlowQueue(t *testing.T) {
 			})
 			n, err := mine.Reap(t.Context(), "acme")
 			if want := 2; n != want && (stale < 0 || n != want+1) || err != nil {
-				t.Errorf("the first reaping removed %d, %v", n, err)
+				t.Errorf("the first Reap: reaped %d, error %v, want 2, or also the third if by age", n, err)
 			}
 			if n, err := mine.Reap(t.Context(), "acme"); n != 0 || err != nil {
-				t.Errorf("the second reaping removed %d, %v, want 0", n, err)
+				t.Errorf("the second Reap: reaped %d, error %v, want 0", n, err)
 			}
 			assertIndexes(t, s, "products_acme")
 		})
 	}
 }
 
-// An index is idle no longer once a task of its run has landed while Reap waited.
+// Reap does not delete an idle index if a task of its run ends while Reap waits.
 func TestReapSparesWhatWakesUp(t *testing.T) {
 	s := server(t)
 	other, mine := newIndex(t, s, nil), newIndex(t, s, &Config{StaleAfter: time.Hour})
@@ -149,20 +145,20 @@ func TestReapSparesWhatWakesUp(t *testing.T) {
 		return nil
 	})
 	if n, err := mine.Reap(t.Context(), "acme"); n != 0 || err != nil || !landed.Load() {
-		t.Errorf("reaped %d, %v; looked at its tasks: %v", n, err, landed.Load())
+		t.Errorf("reaped %d, error %v, looked at the tasks: %v; want 0, and true", n, err, landed.Load())
 	}
 	if sealed := mustSeal(t, gen); sealed.Documents != 1 {
-		t.Errorf("sealed %+v", sealed)
+		t.Errorf("sealed %+v, want 1 document", sealed)
 	}
 }
 
-// Leftovers are found among many indexes, also while others are deleted.
+// Reap finds the indexes of dead runs among many others, also while some of these are deleted.
 func TestListAmongMany(t *testing.T) {
 	s := server(t)
 	admin := connect(t, s.URL, meilitest.MasterKey)
 	for i := range 450 {
-		if _, err := admin.CreateIndexWithContext(t.Context(), &meilisearch.IndexConfig{Uid: fmt.Sprintf("a%03d",
-			i)}); err != nil {
+		config := &meilisearch.IndexConfig{Uid: fmt.Sprintf("a%03d", i)}
+		if _, err := admin.CreateIndexWithContext(t.Context(), config); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -181,7 +177,7 @@ func TestListAmongMany(t *testing.T) {
 		return nil
 	})
 	if n, err := ix.Reap(t.Context(), "acme"); n != 1 || err != nil {
-		t.Errorf("reaped %d, %v, want 1", n, err)
+		t.Errorf("reaped %d, error %v, want 1", n, err)
 	}
 	s.SetFault(func(r *http.Request) *meilitest.Fault {
 		if r.Method == http.MethodGet && r.URL.Path == "/indexes" {
@@ -190,6 +186,6 @@ func TestListAmongMany(t *testing.T) {
 		return nil
 	})
 	if _, err := ix.Reap(t.Context(), "acme"); err == nil {
-		t.Error("a list that was cut counts as a whole one")
+		t.Error("Reap with an incomplete list of indexes: no error")
 	}
 }

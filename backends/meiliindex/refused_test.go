@@ -17,7 +17,7 @@ import (
 
 const documentTasks = "documentAdditionOrUpdate"
 
-// badBodies are bodies that a real server accepts and then refuses in the task, with a word of its reason.
+// badBodies are bodies that a real server accepts, and then refuses in the task, each with a part of the reason.
 var badBodies = map[string]string{
 	`{"_vectors":"nope"}`:     "expected a map",
 	`{"_vectors":null}`:       "expected a map",
@@ -30,8 +30,8 @@ func nest(depth int) string { return strings.Repeat("[", depth) + "1" + strings.
 
 func product(id, body string) reindex.Product { return reindex.Product{ID: id, Body: []byte(body)} }
 
-// Of 10,000 products with 7 bad ones all others are indexed, the bad ones reported with the server's reason, and no
-// more than 20 tasks are needed for each.
+// Of 10,000 products, 7 bad ones are rejected with the reason of the server, and all others are indexed. Each bad one
+// costs at most 20 more tasks.
 func TestBadProductsAreFound(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -56,24 +56,22 @@ func TestBadProductsAreFound(t *testing.T) {
 	}
 	for _, r := range report.Rejections {
 		if reason, ok := want[r.ID]; !ok || !strings.Contains(r.Reason, reason) || strings.Contains(r.Reason, "acme") {
-			t.Errorf("rejected %q because of %q, want %q", r.ID, r.Reason, reason)
+			t.Errorf("rejected %q with the reason %q, want %q", r.ID, r.Reason, reason)
 		}
 		delete(want, r.ID)
 	}
 	if len(want) > 0 {
-		t.Errorf("not reported: %v", want)
+		t.Errorf("the bad products %v are not rejected", want)
 	}
-	if extra := s.Tasks(documentTasks) - 1; extra > 7*20 {
-		t.Errorf("%d extra tasks", extra)
-	} else {
-		t.Logf("%d extra tasks", extra)
+	extra := s.Tasks(documentTasks) - 1
+	t.Logf("%d more tasks", extra)
+	if extra > 7*20 {
+		t.Errorf("%d more tasks, want at most %d", extra, 7*20)
 	}
-	if n, err := ix.DocCount(t.Context(), "acme"); n != 9_993 || err != nil {
-		t.Errorf("%d documents are live, %v", n, err)
-	}
+	assertLive(t, ix, 9_993)
 }
 
-// A bad document does not take tasks with it that wait beside its own.
+// A bad product does not make the other tasks of its batch fail for good.
 func TestSharedBatch(t *testing.T) {
 	for body, reason := range badBodies {
 		t.Run(reason, func(t *testing.T) {
@@ -91,13 +89,13 @@ func TestSharedBatch(t *testing.T) {
 			}
 			if len(sealed.Failed) != 1 || sealed.Failed[0].ID != "bad" ||
 				!strings.Contains(sealed.Failed[0].Err.Error(), reason) {
-				t.Errorf("failed: %v, want bad because of %q", sealed.Failed, reason)
+				t.Errorf("failed: %v, want only bad with the reason %q", sealed.Failed, reason)
 			}
 		})
 	}
 }
 
-// Only bad products, more of them than tasks may wait, and some of them twice in a row.
+// Many bad products are found, although at most two tasks may wait.
 func TestManyBadProducts(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, &Config{MaxTasks: 2})
@@ -112,7 +110,7 @@ func TestManyBadProducts(t *testing.T) {
 	}
 }
 
-// A body sent later counts, also when an earlier one is sent again because of another product.
+// The last body of a product counts, also if an earlier one is sent again because of a bad product.
 func TestLaterBodyCounts(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -124,18 +122,16 @@ func TestLaterBodyCounts(t *testing.T) {
 	mustWrite(t, gen, reindextest.NewProduct("p", map[string]any{"rev": "new"}))
 	sealed := mustSeal(t, gen)
 	if sealed.Documents != 1 || len(sealed.Failed) != 1 {
-		t.Errorf("sealed %+v", sealed)
+		t.Errorf("sealed %+v, want 1 document and 1 failed", sealed)
 	}
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	mustCommit(t, gen)
 	if found, err := revs(t.Context(), connect(t, s.URL, meilitest.MasterKey), ix, "acme"); err != nil ||
 		found["p"] != "new" {
-		t.Errorf("found %v, %v", found, err)
+		t.Errorf("found %v, error %v, want p with rev new", found, err)
 	}
 }
 
-// The search for bad products goes on where it was when an answer was lost.
+// The search for bad products goes on after lost answers.
 func TestIsolationSurvivesLostAnswers(t *testing.T) {
 	s := server(t)
 	var posts atomic.Int64
@@ -159,13 +155,13 @@ func TestIsolationSurvivesLostAnswers(t *testing.T) {
 			continue
 		}
 		if err != nil || sealed.Documents != 62 || len(sealed.Failed) != 2 {
-			t.Errorf("sealed %+v, %v", sealed, err)
+			t.Errorf("sealed %+v, error %v, want 62 documents and 2 failed", sealed, err)
 		}
 		return
 	}
 }
 
-// When the server refuses everything, the reason is not looked for in thousands of products.
+// If the server refuses many products in a row, the run fails, and no more products are tried.
 func TestRefusesEverything(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -179,15 +175,15 @@ func TestRefusesEverything(t *testing.T) {
 	})
 	mustWrite(t, gen, reindextest.Products(100, "1")...)
 	if _, err := gen.Seal(t.Context()); err == nil || !strings.Contains(err.Error(), "broken") || isTemporary(err) {
-		t.Errorf("seal: %v", err)
+		t.Errorf("seal: error %v, want a lasting one with %q", err, "broken")
 	}
 }
 
-// The ids that reindex promises to keep apart, and long ones.
+// Ids that differ only in case, accents or separators stay different. Products with ids that are too long are rejected.
 func TestIDs(t *testing.T) {
 	ids := []string{
-		"a.b", "a/b", "a b", "ab", "AB", "aB", "ä", "a\u0308", "日本語", " a", "a ", "_a", "-a", "_YS5i", "YS5i", "1", "01", "1.0",
-		strings.Repeat("x", 511), strings.Repeat("X", 511), strings.Repeat("é", 191),
+		"a.b", "a/b", "a b", "ab", "AB", "aB", "ä", "a\u0308", "日本語", " a", "a ", "_a", "-a", "_YS5i", "YS5i",
+		"1", "01", "1.0", strings.Repeat("x", 511), strings.Repeat("X", 511), strings.Repeat("é", 191),
 	}
 	long := []string{strings.Repeat("x", 600), strings.Repeat("é", 300)}
 	s := server(t)
@@ -208,32 +204,34 @@ func TestIDs(t *testing.T) {
 	}
 	for i, r := range report.Rejections {
 		if r.ID != long[i] || !strings.Contains(r.Reason, "600 bytes") {
-			t.Errorf("rejected %.20q because of %q", r.ID, r.Reason)
+			t.Errorf("rejected %.20q with the reason %q, want %.20q for its 600 bytes", r.ID, r.Reason, long[i])
 		}
 		delete(want, r.ID)
 	}
 	found, err := revs(t.Context(), connect(t, s.URL, meilitest.MasterKey), ix, "acme")
 	if err != nil || len(found) != len(ids) || len(want) != len(ids) {
-		t.Errorf("found %d of %d: %v", len(found), len(ids), err)
+		t.Errorf("found %d products, error %v, want %d", len(found), err, len(ids))
 	}
 	for id, rev := range want {
 		if found[id] != rev {
-			t.Errorf("%q is %q, want %q", id, found[id], rev)
+			t.Errorf("product %q has rev %q, want %q", id, found[id], rev)
 		}
 	}
 }
 
+// A product that has the key attribute itself is rejected.
 func TestKeyAttributeOfItsOwn(t *testing.T) {
 	s := server(t)
 	gen := begin(t, newIndex(t, s, nil))
 	err := gen.Write(t.Context(), []reindex.Product{
-		product("own", `{"a":{},"reindex_key":"other"}`), product("inner",
-			`{"a":{"reindex_key":1},"b":"reindex_key"}`), product("empty", `{ }`),
+		product("own", `{"a":{},"reindex_key":"other"}`),
+		product("inner", `{"a":{"reindex_key":1},"b":"reindex_key"}`),
+		product("empty", `{ }`),
 		product("spelled", `{"reindex\u005fkey":"other"}`),
 	})
 	failed, ok := errors.AsType[*reindex.BatchError](err)
 	if !ok || len(failed.Items) != 1 || failed.Items[0].ID != "own" || failed.Items[0].Retryable {
-		t.Fatalf("write: %v", err)
+		t.Fatalf("write: error %v, want one of the product own", err)
 	}
 	if sealed := mustSeal(t, gen); sealed.Documents != 3 {
 		t.Errorf("%d documents, want 3", sealed.Documents)

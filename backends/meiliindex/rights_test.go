@@ -13,9 +13,9 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// leastActions are the actions that the documentation asks for.
-var leastActions = strings.Fields("indexes.create indexes.get indexes.delete indexes.swap documents.add documents.delete documents.get " +
-	"settings.get settings.update stats.get tasks.get tasks.cancel")
+// leastActions are the documented actions of a key.
+var leastActions = strings.Fields("indexes.create indexes.get indexes.delete indexes.swap documents.add " +
+	"documents.delete documents.get settings.get settings.update stats.get tasks.get tasks.cancel")
 
 func newKey(t *testing.T, s *meilitest.Server, indexes string, actions ...string) string {
 	t.Helper()
@@ -27,7 +27,7 @@ func newKey(t *testing.T, s *meilitest.Server, indexes string, actions ...string
 	return key.Key
 }
 
-// The actions that the documentation names are enough, for all indexes and for those of the prefix, and each is needed.
+// The documented actions are enough, for all indexes and for those of the prefix, and each is needed.
 func TestLeastRights(t *testing.T) {
 	reindexWith := func(t *testing.T, s *meilitest.Server, key string) error {
 		ix, err := New(connect(t, s.URL, key), withFastPolls(nil))
@@ -46,7 +46,7 @@ func TestLeastRights(t *testing.T) {
 				return err
 			}
 			if got, err := ix.DocCount(t.Context(), "acme"); err != nil || got != int64(n) {
-				t.Errorf("%d documents are live, %v, want %d", got, err, n)
+				t.Errorf("%d documents are live, error %v, want %d", got, err, n)
 			}
 		}
 		return nil
@@ -54,31 +54,31 @@ func TestLeastRights(t *testing.T) {
 	for _, indexes := range []string{"*", "products_*"} {
 		s := server(t)
 		if err := reindexWith(t, s, newKey(t, s, indexes, leastActions...)); err != nil {
-			t.Errorf("for %s: %v", indexes, err)
+			t.Errorf("a key for the indexes %s: %v", indexes, err)
 		}
 		assertIndexes(t, s, "products_acme")
 	}
 	for i, action := range leastActions {
 		if action == "tasks.cancel" || action == "indexes.delete" {
-			continue // without them a run succeeds, but a cancelled one takes longer to end, and the old index stays
+			continue // a run succeeds without these, but its old index stays, and a cancelled one ends later
 		}
 		s := server(t)
 		others := append(append([]string{}, leastActions[:i]...), leastActions[i+1:]...)
 		err := reindexWith(t, s, newKey(t, s, "*", others...))
 		if err == nil || !strings.Contains(err.Error(), errForbidden.Error()) || !strings.Contains(err.Error(), action) {
-			t.Errorf("without %s: %v", action, err)
+			t.Errorf("a key without %s: error %v, want one with the action", action, err)
 		}
 	}
 	s := server(t)
 	if err := reindexWith(t, s, newKey(t, s, "orders_*", leastActions...)); !errors.Is(err, errForbidden) {
-		t.Errorf("for other indexes: %v", err)
+		t.Errorf("a key for other indexes: error %v, want %v", err, errForbidden)
 	}
 	if err := reindexWith(t, s, "wrong"); !errors.Is(err, errForbidden) {
-		t.Errorf("with a wrong key: %v", err)
+		t.Errorf("a wrong key: error %v, want %v", err, errForbidden)
 	}
 }
 
-// A key that does not see swaps also learns of a failed one.
+// Commit returns the error of a failed swap, also with a key that cannot see swaps.
 func TestFailedSwapUnseen(t *testing.T) {
 	s := server(t)
 	ix, err := New(connect(t, s.URL, newKey(t, s, "products_*", leastActions...)), withFastPolls(nil))
@@ -96,12 +96,10 @@ func TestFailedSwapUnseen(t *testing.T) {
 		return &meilitest.TaskError{Message: "broken", Code: "internal", Type: "internal"}
 	})
 	if err := gen.Commit(t.Context()); err == nil || isTemporary(err) || !strings.Contains(err.Error(), "failed") {
-		t.Errorf("commit: %v", err)
+		t.Errorf("commit: error %v, want a lasting one with %q", err, "failed")
 	}
 	if err := gen.Abort(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if n, err := ix.DocCount(t.Context(), "acme"); n != 1 || err != nil {
-		t.Errorf("%d documents are live, %v", n, err)
-	}
+	assertLive(t, ix, 1)
 }

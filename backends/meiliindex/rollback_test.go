@@ -15,12 +15,12 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// TestRollbacker runs over the emulator and, as TestConformance does, over a real server.
+// TestRollbacker runs on the same servers as TestConformance.
 func TestRollbacker(t *testing.T) {
 	onServers(t, reindextest.TestRollbacker, keepingFixture)
 }
 
-// keepingFixture is a fixture whose index keeps two generations.
+// keepingFixture returns a fixture whose index keeps two generations.
 func keepingFixture(t *testing.T, url, key, prefix string) reindextest.Fixture {
 	f := fixture(t, url, key, prefix)
 	f.Indexer.(*Index).cfg.KeepPrevious = 2
@@ -34,7 +34,7 @@ func keepingFixture(t *testing.T, url, key, prefix string) reindextest.Fixture {
 	return f
 }
 
-// goBack rolls back to the latest replaced generation.
+// goBack rolls back to a generation, or to the one that was replaced last if the name is empty.
 func goBack(ctx context.Context, ix *Index, name string) error {
 	g, err := ix.Rollback(ctx, "acme", name)
 	if err != nil {
@@ -46,8 +46,8 @@ func goBack(ctx context.Context, ix *Index, name string) error {
 	return errors.Join(err, g.Abort(ctx))
 }
 
-// assertGenerations waits for all tasks, and checks how many documents the live generation and the kept ones hold, and
-// that no other index is left.
+// assertGenerations waits for all tasks. It then checks the numbers of documents of the live generation and of the kept
+// ones, and that there are no other indexes.
 func assertGenerations(t *testing.T, s *meilitest.Server, ix *Index, want ...int64) {
 	t.Helper()
 	waitAll(t, s)
@@ -60,14 +60,14 @@ func assertGenerations(t *testing.T, s *meilitest.Server, ix *Index, want ...int
 		got = append(got, info.Documents)
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("the generations hold %v products, want %v", got, want)
+		t.Errorf("the generations have %v documents, want %v", got, want)
 	}
 	if n := len(indexesOf(s)); n != len(want) {
-		t.Errorf("%d indexes are left, want %d: %v", n, len(want), s.Indexes())
+		t.Errorf("there are %d indexes, want %d: %v", n, len(want), s.Indexes())
 	}
 }
 
-// Kept generations stay for as long as Config says, in number and in time, and no longer.
+// KeepPrevious limits the number of kept generations, and KeepFor their age.
 func TestKeptForAWhile(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, &Config{KeepPrevious: 2, KeepFor: time.Hour})
@@ -76,7 +76,7 @@ func TestKeptForAWhile(t *testing.T) {
 	reap := func(want int) {
 		t.Helper()
 		if n, err := ix.Reap(t.Context(), "acme"); n != want || err != nil {
-			t.Errorf("reaped %d, error %v; want %d", n, err, want)
+			t.Errorf("reaped %d, error %v, want %d", n, err, want)
 		}
 	}
 	at(0)
@@ -95,25 +95,25 @@ func TestKeptForAWhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	at(61 * time.Minute)
-	reap(0) // it is open
+	reap(0) // since the generation is open
 	if err := opened.Abort(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	other := newIndex(t, s, &ix.cfg)
 	other.now = ix.now
 	if n, err := other.Reap(t.Context(), "acme"); n != 1 || err != nil {
-		t.Errorf("another process reaped %d, error %v; want 1", n, err)
+		t.Errorf("another process: reaped %d, error %v, want 1", n, err)
 	}
 	assertGenerations(t, s, ix, 3, 2)
 	at(101 * time.Minute)
 	publish(t, ix, reindextest.Products(4, "4")...)
-	assertGenerations(t, s, ix, 4, 3) // the second one was too old at the switch
+	assertGenerations(t, s, ix, 4, 3) // the second one is too old at the switch
 	ix.cfg.KeepPrevious = 0
 	reap(1)
 	assertGenerations(t, s, ix, 4)
 }
 
-// A kept generation that has lost documents is refused, and one that a rollback has edited is not.
+// A rollback to a kept generation that has lost documents is refused. Edits of an aborted rollback are not losses.
 func TestRollbackToIndexWithLosses(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, &Config{KeepPrevious: 1})
@@ -146,12 +146,12 @@ func TestRollbackToIndexWithLosses(t *testing.T) {
 	waitAll(t, s)
 	err = goBack(t.Context(), ix, "")
 	if !errors.Is(err, reindex.ErrDamaged) || !strings.Contains(err.Error(), "holds 2 products, and held 3") {
-		t.Errorf("rollback to an index that has lost a product: %v", err)
+		t.Errorf("rollback to an index that has lost a product: error %v, want %v", err, reindex.ErrDamaged)
 	}
 	assertGenerations(t, s, ix, 5, 2)
 }
 
-// indexesOf returns the uids of the indexes on the server that are not marks.
+// indexesOf returns the uids of the indexes on the server, without marks.
 func indexesOf(s *meilitest.Server) (uids []string) {
 	for _, uid := range s.Indexes() {
 		if n, beside := (&Index{cfg: Config{Prefix: defaultPrefix}}).parseStaging("acme", uid); !beside || !n.isMark() {
@@ -161,8 +161,8 @@ func indexesOf(s *meilitest.Server) (uids []string) {
 	return uids
 }
 
-// Of two processes that go back to one generation without fencing tokens, the later one does, and the other one fails
-// without harm: neither its edits nor its switch reach the index.
+// If two processes roll back to the same generation without fencing tokens, the later one succeeds, and the other one
+// fails without any effect.
 func TestRollbackOfTwoProcesses(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, &Config{KeepPrevious: 2, StaleAfter: -1})
@@ -178,25 +178,23 @@ func TestRollbackOfTwoProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := slow.(*generation).Edit(t.Context(), []reindex.Change{upsert("new", "x")}); err == nil {
-		t.Error("an edit by the process that was overtaken succeeds")
+		t.Error("an edit by the earlier process succeeds")
 	}
 	if err := slow.Commit(t.Context()); err == nil {
-		t.Error("a commit by the process that was overtaken succeeds")
+		t.Error("a commit by the earlier process succeeds")
 	}
 	if err := slow.Abort(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := fast.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	mustCommit(t, fast)
 	if _, err := ix.Reap(t.Context(), "acme"); err != nil {
 		t.Error(err)
 	}
 	assertGenerations(t, s, ix, 1, 2)
 }
 
-// A swap whose answer was lost, and which the server carries out late, makes nothing live that was aborted, and what
-// it has made live stays.
+// If the answer to a swap is lost, Commit finds out that the swap was applied, and the following Abort does not change
+// the live index.
 func TestLateSwapOfKept(t *testing.T) {
 	for _, back := range []bool{false, true} {
 		t.Run(fmt.Sprintf("back=%v", back), func(t *testing.T) {
@@ -219,7 +217,7 @@ func TestLateSwapOfKept(t *testing.T) {
 			swaps := s.Tasks("indexSwap")
 			s.SetFault(func(r *http.Request) *meilitest.Fault {
 				if r.URL.Path == "/swap-indexes" && s.Tasks("indexSwap") == swaps+1 {
-					return &meilitest.Fault{After: true} // the swap itself, after the index has got its name
+					return &meilitest.Fault{After: true} // the swap itself, after the renaming of the index
 				}
 				return nil
 			})
@@ -240,8 +238,8 @@ func TestLateSwapOfKept(t *testing.T) {
 	}
 }
 
-// For all faults on the way to the server, and wherever a process ends: exactly one whole generation is live, either
-// the previous one or that of the rollback; the others are kept, and no edit is lost.
+// Whatever the faults on the way to the server, and wherever a process ends, exactly one whole generation is live: the
+// previous one, or that of the rollback. The others are kept, and no edit is lost.
 func TestRollbackFaults(t *testing.T) {
 	s := server(t)
 	f := keepingFixture(t, s.URL, meilitest.MasterKey, defaultPrefix)

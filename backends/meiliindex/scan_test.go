@@ -15,7 +15,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// whileFetched calls f before each page of documents that the server shows, until the test has ended.
+// whileFetched calls f before the server answers a request for a page of documents, with the number of the page.
 func whileFetched(s *meilitest.Server, f func(page int)) {
 	page := 0
 	s.SetFault(func(r *http.Request) *meilitest.Fault {
@@ -27,7 +27,7 @@ func whileFetched(s *meilitest.Server, f func(page int)) {
 	})
 }
 
-// Products that nobody changes are read back while others are added, deleted, and added again between the pages.
+// A scan yields each unchanged product once, although others are added, deleted and added again between the pages.
 func TestScanWhileChanging(t *testing.T) {
 	for seed := range reindextest.Seeds(8, 50) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestScanWhileChanging(t *testing.T) {
 			}
 			for _, p := range reindextest.Products(1500, "1") {
 				if n := seen[p.ID]; !changed[p.ID] && n != 1 {
-					t.Errorf("product %s, which nobody has changed, is read %d times", p.ID, n)
+					t.Errorf("the unchanged product %s is yielded %d times, want once", p.ID, n)
 				}
 			}
 		})
@@ -81,14 +81,14 @@ func lastOfEach(changes []reindex.Change) (kept []reindex.Change) {
 	return kept
 }
 
-// scanError scans the live index to its end, and returns the error with which that ends.
+// scanError scans the live index to its end, and returns the last error.
 func scanError(ctx context.Context, ix *Index) (err error) {
 	for _, err = range ix.ScanLive(ctx, "acme") { //nolint:revive // the last one counts
 	}
 	return err
 }
 
-// A scan begins again, by a temporary error, if its place is lost or another index has become live.
+// A scan ends with a temporary error if it has lost its place, or if another index has become live.
 func TestScanOfSomethingElse(t *testing.T) {
 	for name, disturb := range map[string]func(t *testing.T, ix *Index){
 		"replaced": func(t *testing.T, ix *Index) { publish(t, ix, reindextest.Products(400, "1")...) },
@@ -112,7 +112,7 @@ func TestScanOfSomethingElse(t *testing.T) {
 				}
 			})
 			if err := scanError(t.Context(), ix); !isTemporary(err) {
-				t.Errorf("scan of an index that was %s: %v", name, err)
+				t.Errorf("scan of an index that is %s: error %v, want a temporary one", name, err)
 			}
 			s.SetFault(nil)
 			if err := scanError(t.Context(), ix); err != nil {
@@ -122,7 +122,7 @@ func TestScanOfSomethingElse(t *testing.T) {
 	}
 }
 
-// A page follows the sizes of products: few large ones, many small ones.
+// A page has few large products, or many small ones.
 func TestScanPages(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -148,12 +148,12 @@ func TestScanPages(t *testing.T) {
 		}
 	}
 	if n != 3600 || len(sizes) > 100 || large > 1 {
-		t.Errorf("%d products in %d pages, %d of them too large", n, len(sizes), large)
+		t.Errorf("%d products in %d pages, %d of them too large; want 3600, at most 100, and at most 1",
+			n, len(sizes), large)
 	}
 }
 
-// Vectors that were sent are read back; those that an embedder computes, and the empty object of each document, are
-// not.
+// A scan yields the vectors that were sent, but not those of an embedder, nor the empty object that each document has.
 func TestScanOfVectors(t *testing.T) {
 	for shown, want := range map[string]string{
 		``:                                      `{"a":1}`,
@@ -167,12 +167,12 @@ func TestScanOfVectors(t *testing.T) {
 		s := &scan{ix: newIndex(t, server(t), nil)}
 		p, err := s.product("k", hit)
 		if err != nil || string(p.Body) != want || p.ID != "k" {
-			t.Errorf("%s becomes %s, %v, want %s", shown, p.Body, err, want)
+			t.Errorf("a document with %s is yielded as %s, error %v, want %s", shown, p.Body, err, want)
 		}
 	}
 }
 
-// Two products that differ in their vectors alone are different.
+// Products that differ only in their vectors have different bodies.
 func TestScanShowsVectors(t *testing.T) {
 	ix := newIndex(t, server(t), nil)
 	publish(t, ix, product("a", `{"_vectors":{"own":[1]}}`), product("b", `{}`))
@@ -184,7 +184,7 @@ func TestScanShowsVectors(t *testing.T) {
 		bodies[p.ID] = string(p.Body)
 	}
 	if bodies["a"] != `{"_vectors":{"own":[1]}}` || bodies["b"] != `{}` {
-		t.Errorf("read back: %v", bodies)
+		t.Errorf("the bodies are %v, want those that were sent", bodies)
 	}
 }
 
@@ -192,13 +192,13 @@ func TestScanFaults(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
 	if err := scanError(t.Context(), ix); !errors.Is(err, reindex.ErrNoLiveIndex) {
-		t.Errorf("scan of nothing: %v", err)
+		t.Errorf("scan without a live index: error %v, want %v", err, reindex.ErrNoLiveIndex)
 	}
 	publish(t, ix, reindextest.Products(400, "1")...)
 	for _, f := range []meilitest.Fault{{}, {Status: 503, Body: "busy"}, {Status: 200, Body: "<html>"}} {
 		s.SetFault(on(http.MethodPost, "/documents/fetch", f))
 		if err := scanError(t.Context(), ix); !isTemporary(err) {
-			t.Errorf("scan with the fault %+v: %v", f, err)
+			t.Errorf("scan with the fault %+v: error %v, want a temporary one", f, err)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// An update makes no index, at whatever moment the live one is deleted, and says that nothing is live.
+// If the live index is deleted, at whatever moment of an update, Update returns ErrNoLiveIndex and leaves no index.
 func TestUpdateMakesNoIndex(t *testing.T) {
 	body := []byte(`{"id":"1","rev":"new"}`)
 	var many []reindex.Change
@@ -51,19 +51,20 @@ func TestUpdateMakesNoIndex(t *testing.T) {
 				_, before := s.Task(0)
 				s.SetFault(dropAt(t, s, moment, drop))
 				if err := ix.Update(t.Context(), tenant, test.changes); !errors.Is(err, reindex.ErrNoLiveIndex) {
-					t.Errorf("error %v", err)
+					t.Errorf("update: error %v, want %v", err, reindex.ErrNoLiveIndex)
 				}
 				s.SetFault(nil)
 				assertIndexes(t, s)
-				if _, after := s.Task(0); after-before > 10 { // the products are not to blame
-					t.Errorf("%d tasks", after-before)
+				if _, after := s.Task(0); after-before > 10 {
+					t.Errorf("the update has enqueued %d tasks, want at most 10, without a search for bad products",
+						after-before)
 				}
 			})
 		}
 	}
 }
 
-// dropAt calls drop once, at a moment of an update.
+// dropAt returns a function for SetFault that calls drop once, at a moment of an update.
 func dropAt(t *testing.T, s *meilitest.Server, moment string, drop func()) func(*http.Request) *meilitest.Fault {
 	_, next := s.Task(0)
 	if moment == "before" {
@@ -99,7 +100,7 @@ func dropAt(t *testing.T, s *meilitest.Server, moment string, drop func()) func(
 	}
 }
 
-// An index that a task has made whose answer was lost does not count as a live one.
+// An index that an update has created, but whose answer was lost, does not count as live.
 func TestUpdateAfterALostAnswer(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -115,17 +116,17 @@ func TestUpdateAfterALostAnswer(t *testing.T) {
 		return fault
 	})
 	if err := ix.Update(t.Context(), tenant, []reindex.Change{upsert("p1", "new")}); !isTemporary(err) {
-		t.Errorf("error %v", err)
+		t.Errorf("the first update: error %v, want a temporary one", err)
 	}
 	waitAll(t, s)
 	if err := ix.Update(t.Context(), tenant, []reindex.Change{upsert("p1", "new")}); !errors.Is(err, reindex.ErrDamaged) {
-		t.Errorf("the second time: %v", err)
+		t.Errorf("the second update: error %v, want %v", err, reindex.ErrDamaged)
 	}
 	publish(t, ix, reindextest.Products(2, "again")...)
 	assertRevs(t, s, ix, map[string]string{"p0": "again", "p1": "again"})
 }
 
-// An index of somebody else under the name of the live one is left alone.
+// Update does not change an index of somebody else that has the uid of the live index.
 func TestUpdateOfAnotherIndex(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -138,15 +139,15 @@ func TestUpdateOfAnotherIndex(t *testing.T) {
 	waitAll(t, s)
 	err := ix.Update(t.Context(), tenant, []reindex.Change{upsert("p1", "new"), deletion("p1")})
 	if !errors.Is(err, reindex.ErrDamaged) || !strings.Contains(err.Error(), `"sku"`) {
-		t.Errorf("error %v", err)
+		t.Errorf("update: error %v, want %v with the primary key", err, reindex.ErrDamaged)
 	}
 	waitAll(t, s)
 	if n := s.Tasks(documentTasks) + s.Tasks(deletionTasks); n != 1 {
-		t.Errorf("%d tasks", n)
+		t.Errorf("there are %d tasks, want only that of the other index", n)
 	}
 }
 
-// An update that another process's switch-over overtakes is applied again, and the new index stays.
+// An update fails temporarily if another process makes a generation live meanwhile. Repeated, it changes the new index.
 func TestUpdateOvertakenByASwitch(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -164,7 +165,7 @@ func TestUpdateOvertakenByASwitch(t *testing.T) {
 		return nil
 	})
 	if err := ix.Update(t.Context(), tenant, []reindex.Change{upsert("p1", "edit")}); !isTemporary(err) {
-		t.Errorf("error %v", err)
+		t.Errorf("update: error %v, want a temporary one", err)
 	}
 	if err := ix.Update(t.Context(), tenant, []reindex.Change{upsert("p1", "edit")}); err != nil {
 		t.Error(err)
@@ -172,7 +173,7 @@ func TestUpdateOvertakenByASwitch(t *testing.T) {
 	assertRevs(t, s, ix, map[string]string{"p0": "new", "p1": "edit"})
 }
 
-// An update whose documents somebody deletes with all others can be made again.
+// An update fails temporarily if somebody deletes all documents meanwhile. Repeated, it succeeds.
 func TestUpdateOfAnEmptiedIndex(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -189,7 +190,7 @@ func TestUpdateOfAnEmptiedIndex(t *testing.T) {
 		return nil
 	})
 	if err := ix.Update(t.Context(), tenant, []reindex.Change{upsert("p1", "new")}); !isTemporary(err) {
-		t.Errorf("error %v", err)
+		t.Errorf("update: error %v, want a temporary one", err)
 	}
 	if err := ix.Update(t.Context(), tenant, []reindex.Change{upsert("p1", "new")}); err != nil {
 		t.Error(err)

@@ -18,13 +18,15 @@ import (
 	"productindex/backends/meiliindex/internal/meilitest"
 )
 
-// When the answer to the swap is lost, Commit finds out what became of it.
+// If the answer to the swap is lost, Commit finds out that the swap was applied.
 func TestLostAnswerOfTheSwap(t *testing.T) {
 	for name, lost := range map[string]meilitest.Fault{
-		"the key sees no swaps": {After: true, Status: 502},
-		"cut":                   {After: true}, "a proxy's answer": {After: true, Status: 504,
-			Body: "<html>"}, "an internal error": {After: true, Status: 500},
-		"said to be overloaded": {After: true, Status: 503}, "said to be too much": {After: true, Status: 429},
+		"the key sees no swaps": {After: true, Status: http.StatusBadGateway},
+		"cut":                   {After: true},
+		"answer of a proxy":     {After: true, Status: http.StatusGatewayTimeout, Body: "<html>"},
+		"internal error":        {After: true, Status: http.StatusInternalServerError},
+		"unavailable":           {After: true, Status: http.StatusServiceUnavailable},
+		"too many requests":     {After: true, Status: http.StatusTooManyRequests},
 	} {
 		for _, rename := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, rename %v", name, rename), func(t *testing.T) {
@@ -40,19 +42,16 @@ func TestLostAnswerOfTheSwap(t *testing.T) {
 				mustWrite(t, gen, product("new", `{}`), product("newer", `{}`))
 				mustSeal(t, gen)
 				s.SetFault(on(http.MethodPost, "/swap-indexes", lost))
-				if err := gen.Commit(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				if n, err := ix.DocCount(t.Context(), "acme"); n != 2 || err != nil {
-					t.Errorf("%d documents are live, %v", n, err)
-				}
+				mustCommit(t, gen)
+				assertLive(t, ix, 2)
 				assertIndexes(t, s, "products_acme")
 			})
 		}
 	}
 }
 
-// A swap that never arrived, and one that certainly did not.
+// If the swap does not arrive, Commit changes nothing. It can be called again only if the server has refused the
+// request.
 func TestSwapNeverArrives(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault     meilitest.Fault
@@ -71,32 +70,25 @@ func TestSwapNeverArrives(t *testing.T) {
 			s.SetFault(on(http.MethodPost, "/swap-indexes", test.fault))
 			err := gen.Commit(t.Context())
 			if err == nil || isTemporary(err) != test.temporary {
-				t.Fatalf("commit: %v", err)
+				t.Fatalf("commit: error %v, want a temporary one: %v", err, test.temporary)
 			}
 			want := int64(1)
-			if again := gen.Commit; !test.temporary {
-				if err := again(t.Context()); err == nil || isTemporary(err) {
-					t.Errorf("commit once more: %v", err)
-				}
-			}
 			if test.temporary {
-				if err := gen.Commit(t.Context()); err != nil {
-					t.Fatal(err)
-				}
+				mustCommit(t, gen)
 				want = 2
+			} else if err := gen.Commit(t.Context()); err == nil || isTemporary(err) {
+				t.Errorf("second commit: error %v, want a lasting one", err)
 			}
 			if err := gen.Abort(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if n, err := ix.DocCount(t.Context(), "acme"); n != want || err != nil {
-				t.Errorf("%d documents are live, %v, want %d", n, err, want)
-			}
+			assertLive(t, ix, want)
 			assertIndexes(t, s, "products_acme")
 		})
 	}
 }
 
-// While the server restarts, Commit goes on looking for the outcome of its swap.
+// Commit finds out the outcome of its swap although the server restarts meanwhile.
 func TestRestartDuringTheSwap(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -122,13 +114,11 @@ func TestRestartDuringTheSwap(t *testing.T) {
 		}
 		return nil
 	})
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	mustCommit(t, gen)
 	assertIndexes(t, s, "products_acme")
 }
 
-// A server that does not come back leaves it unknown whether the swap took place, and Commit says so in the end.
+// If the server does not come back after the swap, Commit returns an error that the outcome is not known.
 func TestServerGoneDuringTheSwap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gone := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
@@ -142,12 +132,13 @@ func TestServerGoneDuringTheSwap(t *testing.T) {
 		start := time.Now()
 		err = g.confirm(t.Context())
 		if err == nil || isTemporary(err) || !strings.Contains(err.Error(), "not known") || time.Since(start) < confirmFor {
-			t.Errorf("after %v: %v", time.Since(start), err)
+			t.Errorf("after %v: error %v, want %q after %v", time.Since(start), err, "not known", confirmFor)
 		}
 	})
 }
 
-// The live index comes or goes between the question and the swap: Commit may be called again.
+// If the live index is created or deleted right before the swap, Commit fails temporarily, and succeeds when it is
+// called again.
 func TestLiveIndexChangesMeanwhile(t *testing.T) {
 	for _, goes := range []bool{true, false} {
 		t.Run(fmt.Sprint(goes), func(t *testing.T) {
@@ -172,25 +163,23 @@ func TestLiveIndexChangesMeanwhile(t *testing.T) {
 				return nil
 			})
 			if err := gen.Commit(t.Context()); !isTemporary(err) {
-				t.Fatalf("commit: %v", err)
+				t.Fatalf("commit: error %v, want a temporary one", err)
 			}
-			if err := gen.Commit(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if n, err := ix.DocCount(t.Context(), "acme"); n != 1 || err != nil {
-				t.Errorf("%d documents are live, %v", n, err)
-			}
+			mustCommit(t, gen)
+			assertLive(t, ix, 1)
 		})
 	}
 }
 
-// A task that bears the uid of the swap proves nothing if it is another one, as after a restore from a snapshot.
+// Commit ignores a task that has the uid of its swap, but is another one, as after a restore from a snapshot.
 func TestSwapWhoseUIDAnotherTaskHas(t *testing.T) {
 	for name, other := range map[string]string{
-		"another type with the same details": `{"uid":%d,"type":"indexUpdate","status":%q,"details":{"swaps":[{"indexes":["UID","products_acme"]}]},` +
+		"another type with the same details": `{"uid":%d,"type":"indexUpdate","status":%q,` +
+			`"details":{"swaps":[{"indexes":["UID","products_acme"]}]},"error":{"code":"internal"}}`,
+		"another type": `{"uid":%d,"indexUid":"a","type":"documentAdditionOrUpdate","status":%q,` +
 			`"error":{"code":"internal"}}`,
-		"another type":    `{"uid":%d,"indexUid":"a","type":"documentAdditionOrUpdate","status":%q,"error":{"code":"internal"}}`,
-		"other indexes":   `{"uid":%d,"type":"indexSwap","status":%q,"details":{"swaps":[{"indexes":["a","b"]}]},"error":{"code":"internal"}}`,
+		"other indexes": `{"uid":%d,"type":"indexSwap","status":%q,` +
+			`"details":{"swaps":[{"indexes":["a","b"]}]},"error":{"code":"internal"}}`,
 		"without details": `{"uid":%d,"type":"indexSwap","status":%q,"error":{"code":"internal"}}`,
 	} {
 		for _, applied := range []bool{true, false} {
@@ -216,21 +205,19 @@ func TestSwapWhoseUIDAnotherTaskHas(t *testing.T) {
 					if r.URL.Path != fmt.Sprintf("/tasks/%d", swap) {
 						return nil
 					}
-					return &meilitest.Fault{Status: http.StatusOK, Body: strings.ReplaceAll(fmt.Sprintf(other, swap, status), "UID",
-						gen.uid)}
+					body := strings.ReplaceAll(fmt.Sprintf(other, swap, status), "UID", gen.uid)
+					return &meilitest.Fault{Status: http.StatusOK, Body: body}
 				})
 				if err := gen.Commit(t.Context()); (err == nil) != applied || isTemporary(err) {
-					t.Errorf("commit: %v", err)
+					t.Errorf("commit: error %v, want success: %v", err, applied)
 				}
-				if n, err := ix.DocCount(t.Context(), "acme"); n != want || err != nil {
-					t.Errorf("%d documents are live, %v, want %d", n, err, want)
-				}
+				assertLive(t, ix, want)
 			})
 		}
 	}
 }
 
-// An index that is neither live nor where it was filled leaves it unknown what happened.
+// If the sealed index has disappeared, and is not live either, Commit returns an error that the outcome is not known.
 func TestSwapOfALostIndex(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -247,12 +234,11 @@ func TestSwapOfALostIndex(t *testing.T) {
 		return nil
 	})
 	if err := gen.Commit(t.Context()); err == nil || isTemporary(err) || !strings.Contains(err.Error(), "not known") {
-		t.Errorf("commit: %v", err)
+		t.Errorf("commit: error %v, want a lasting one with %q", err, "not known")
 	}
 }
 
-// A key that does not see swaps, and another swap right after: whether the generation was live for a moment is not
-// known.
+// If the key cannot see swaps, and another swap follows at once, Commit returns an error that the outcome is not known.
 func TestSwapUndoneUnseen(t *testing.T) {
 	s := server(t)
 	ix, err := New(connect(t, s.URL, newKey(t, s, "products_*", leastActions...)), withFastPolls(nil))
@@ -268,17 +254,17 @@ func TestSwapUndoneUnseen(t *testing.T) {
 	s.SetFault(func(r *http.Request) *meilitest.Fault {
 		if r.URL.Path == fmt.Sprintf("/tasks/%d", swap) {
 			_, _ = admin.CreateIndexWithContext(t.Context(), &meilisearch.IndexConfig{Uid: "x"})
-			_, _ = admin.SwapIndexesWithContext(t.Context(), []*meilisearch.SwapIndexesParams{{Indexes: []string{"x",
-				gen.live}}})
+			_, _ = admin.SwapIndexesWithContext(t.Context(),
+				[]*meilisearch.SwapIndexesParams{{Indexes: []string{"x", gen.live}}})
 		}
 		return nil
 	})
 	if err := gen.Commit(t.Context()); err == nil || isTemporary(err) || !strings.Contains(err.Error(), "not known") {
-		t.Errorf("commit: %v", err)
+		t.Errorf("commit: error %v, want a lasting one with %q", err, "not known")
 	}
 }
 
-// A leftover of Commit without an error is in the log.
+// If Commit succeeds but cannot delete the old index, the log has the reason, and Reap deletes that index.
 func TestRetireLogs(t *testing.T) {
 	s := server(t)
 	var logged bytes.Buffer
@@ -288,20 +274,18 @@ func TestRetireLogs(t *testing.T) {
 	mustWrite(t, gen, product("new", `{}`))
 	mustSeal(t, gen)
 	s.SetFault(on(http.MethodDelete, "/indexes/"+gen.uid, meilitest.Fault{Status: 503}))
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	mustCommit(t, gen)
 	if text := logged.String(); !strings.Contains(text, gen.uid) || !strings.Contains(text, "level=WARN") ||
 		!strings.Contains(text, "503") {
-		t.Errorf("the log has %q", text)
+		t.Errorf("the log has %q, want a warning with the index and the status 503", text)
 	}
 	s.SetFault(nil)
 	if n, err := ix.Reap(t.Context(), "acme"); n != 1 || err != nil {
-		t.Errorf("reaped %d, %v, want 1", n, err)
+		t.Errorf("reaped %d, error %v, want 1", n, err)
 	}
 }
 
-// A failure that no call returns is in the log.
+// A failure that no method returns is logged.
 func TestFailuresAreLogged(t *testing.T) {
 	down := meilitest.Fault{Status: http.StatusServiceUnavailable}
 	for _, test := range []struct {
@@ -367,7 +351,7 @@ func TestFailuresAreLogged(t *testing.T) {
 			}
 			if text := logged.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, test.text) ||
 				!strings.Contains(text, "503") {
-				t.Errorf("the log has %q", text)
+				t.Errorf("the log has %q, want one warning with %q and the status 503", text, test.text)
 			}
 		})
 	}

@@ -10,7 +10,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// sized returns products with bodies of about that many bytes.
+// sized returns n products with bodies of about that many bytes.
 func sized(n, bytes int) reindextest.Slice {
 	text := strings.Repeat("word ", bytes/5)
 	products := make(reindextest.Slice, n)
@@ -20,6 +20,7 @@ func sized(n, bytes int) reindextest.Slice {
 	return products
 }
 
+// load runs an engine, and returns the sizes of the payloads of its tasks.
 func load(tb testing.TB, s *meilitest.Server, cfg *Config, source reindex.Source, docs int) []int {
 	tb.Helper()
 	before := len(s.Payloads())
@@ -33,8 +34,8 @@ func load(tb testing.TB, s *meilitest.Server, cfg *Config, source reindex.Source
 	return s.Payloads()[before:]
 }
 
-// An engine with default settings sends the fewest tasks that BatchBytes allows, of which none but the last is smaller,
-// and the first one least of all: the server works on it alone.
+// An engine with default settings sends the fewest tasks that BatchBytes allows. All but the last have nearly that
+// size, also the first one, which the server processes alone.
 func TestFewestTasks(t *testing.T) {
 	const products, bytes = 3000, 1000
 	s := server(t)
@@ -45,15 +46,15 @@ func TestFewestTasks(t *testing.T) {
 		}
 		for i, size := range sizes[:len(sizes)-1] {
 			if size < test.batch*95/100 || size > test.batch*11/10 {
-				t.Errorf("batches of %d bytes: task %d has %d", test.batch, i, size)
+				t.Errorf("batches of %d bytes: task %d has %d bytes", test.batch, i, size)
 			}
 		}
 	}
 }
 
-// BenchmarkTasks reports how many tasks a catalogue of 40 MB becomes, and how large the first one is: with default
-// settings, and in batches of 10,000 and of 1,000 products, which is what the client library sends. The time is the
-// emulator's, and says nothing about a server.
+// BenchmarkTasks reports the number of tasks of a catalogue of 40 MB, and their sizes, with default settings and with
+// batches of 10,000 and of 1,000 products. The client library sends batches of 1,000. The time is that of the emulator,
+// and not of a real server.
 func BenchmarkTasks(b *testing.B) {
 	source := sized(40_000, 1000)
 	for _, docs := range []int{0, 10_000, 1000} {

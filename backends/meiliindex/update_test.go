@@ -29,29 +29,28 @@ func upsert(id, rev string) reindex.Change {
 
 func deletion(id string) reindex.Change { return reindex.Change{ID: id, Delete: true} }
 
-// assertRevs checks the field rev of all live documents.
+// assertRevs checks the field rev of each live document.
 func assertRevs(t *testing.T, s *meilitest.Server, ix *Index, want map[string]string) {
 	t.Helper()
 	found, err := revs(t.Context(), connect(t, s.URL, meilitest.MasterKey), ix, tenant)
 	if err != nil || !maps.Equal(found, want) {
-		t.Errorf("found %v, %v, want %v", found, err, want)
+		t.Errorf("a search finds %v, error %v, want %v", found, err, want)
 	}
 }
 
-// target is what takes changes: the live index, or a generation, which then goes live.
+// target is something that can be changed: the live index, or a generation, which finish makes live.
 type target struct {
 	name string
 	open func(t *testing.T, ix *Index) (change func(context.Context, []reindex.Change) error, finish func())
 }
 
-// targets start with the same products.
+// targets returns the targets, each with these products at first.
 func targets(products []reindex.Product) []target {
 	return []target{
 		{"Update", func(t *testing.T, ix *Index) (func(context.Context, []reindex.Change) error, func()) {
 			publish(t, ix, products...)
 			return func(ctx context.Context, changes []reindex.Change) error {
-				return ix.Update(ctx, tenant,
-					changes)
+				return ix.Update(ctx, tenant, changes)
 			}, func() {}
 		}},
 		{"Edit", func(t *testing.T, ix *Index) (func(context.Context, []reindex.Change) error, func()) {
@@ -60,7 +59,7 @@ func targets(products []reindex.Product) []target {
 			mustSeal(t, gen)
 			return gen.Edit, func() {
 				if failed, err := gen.Flush(t.Context()); err != nil || len(failed) > 0 {
-					t.Errorf("flush: %v, %v", failed, err)
+					t.Errorf("flush: failed %v, error %v, want none", failed, err)
 				}
 				if err := gen.Commit(t.Context()); err != nil {
 					t.Error(err)
@@ -70,7 +69,7 @@ func targets(products []reindex.Product) []target {
 	}
 }
 
-// However many changes there are in a call, they are one task of upserts and one of deletions.
+// All changes of a call are sent in one task of upserts and one of deletions.
 func TestChangesAreTwoTasks(t *testing.T) {
 	for _, target := range targets(reindextest.Products(500, "old")) {
 		t.Run(target.name, func(t *testing.T) {
@@ -95,10 +94,10 @@ func TestChangesAreTwoTasks(t *testing.T) {
 				t.Errorf("no changes: %v", err)
 			}
 			if err := change(t.Context(), []reindex.Change{deletion(strings.Repeat("x", 600))}); err != nil {
-				t.Errorf("a deletion of what cannot be there: %v", err)
+				t.Errorf("deletion of a product that cannot exist: %v", err)
 			}
 			if upserts, deletions := s.Tasks(documentTasks)-before, s.Tasks(deletionTasks); upserts != 1 || deletions != 1 {
-				t.Errorf("%d tasks of upserts, %d of deletions", upserts, deletions)
+				t.Errorf("there are %d tasks of upserts and %d of deletions, want one each", upserts, deletions)
 			}
 			finish()
 			assertRevs(t, s, ix, want)
@@ -106,8 +105,8 @@ func TestChangesAreTwoTasks(t *testing.T) {
 	}
 }
 
-// A product that is refused, by the package or by the server, is reported at once, and nothing else is lost: not a
-// deletion that shared its batch, nor a change before it.
+// The error of a call names each product that the package or the server refuses. All other changes of the call are
+// applied, also a deletion in the same batch of the server.
 func TestRefusedChanges(t *testing.T) {
 	for body, reason := range badBodies {
 		for _, target := range targets(reindextest.Products(10, "old")) {
@@ -116,7 +115,7 @@ func TestRefusedChanges(t *testing.T) {
 				ix := newIndex(t, s, nil)
 				change, finish := target.open(t, ix)
 				s.Pause()
-				s.SetFault(func(r *http.Request) *meilitest.Fault { // both tasks are there, and share a batch
+				s.SetFault(func(r *http.Request) *meilitest.Fault { // so that both tasks share a batch
 					if strings.HasPrefix(r.URL.Path, "/tasks/") {
 						s.Resume()
 					}
@@ -124,17 +123,17 @@ func TestRefusedChanges(t *testing.T) {
 				})
 				long := strings.Repeat("x", 600)
 				err := change(t.Context(), []reindex.Change{
-					upsert("p1", "new"), {ID: "bad", Body: []byte(body)}, upsert("added", "new"), deletion("p2"), upsert(long, "new"),
-					{ID: "own", Body: []byte(`{"reindex_key":"x"}`)},
+					upsert("p1", "new"), {ID: "bad", Body: []byte(body)}, upsert("added", "new"), deletion("p2"),
+					upsert(long, "new"), {ID: "own", Body: []byte(`{"reindex_key":"x"}`)},
 				})
 				failed, ok := errors.AsType[*reindex.BatchError](err)
 				if !ok || len(failed.Items) != 3 {
-					t.Fatalf("error %v", err)
+					t.Fatalf("error %v, want one of 3 products", err)
 				}
 				for _, item := range failed.Items {
 					if !slices.Contains([]string{"bad", long, "own"}, item.ID) || item.Retryable ||
 						item.ID == "bad" && !strings.Contains(item.Err.Error(), reason) {
-						t.Errorf("refused %.20q: %v", item.ID, item.Err)
+						t.Errorf("product %.20q is refused: %v", item.ID, item.Err)
 					}
 				}
 				finish()
@@ -150,7 +149,7 @@ func TestRefusedChanges(t *testing.T) {
 	}
 }
 
-// A deletion that somebody else cancels is made good, as are upserts.
+// A change is sent again if somebody else cancels its task.
 func TestCanceledChanges(t *testing.T) {
 	for _, target := range targets(reindextest.Products(3, "old")) {
 		for _, c := range []reindex.Change{upsert("p1", "new"), deletion("p1")} {
@@ -182,13 +181,15 @@ func TestCanceledChanges(t *testing.T) {
 	}
 }
 
-// A call whose answer is lost, or that finds the server busy, can be made again, and then does what it should have.
+// If an answer is lost, or the server is busy, a call fails temporarily. Repeated, it succeeds.
 func TestRepeatedChanges(t *testing.T) {
 	for _, target := range targets(reindextest.Products(3, "old")) {
-		for _, request := range [][2]string{{http.MethodPost, "/documents"}, {http.MethodPost, "/delete-batch"},
-			{http.MethodGet, "/tasks/"}} {
-			for _, fault := range []meilitest.Fault{{}, {After: true}, {Status: 429}, {Status: 503},
-				{Status: 502, After: true}} {
+		for _, request := range [][2]string{
+			{http.MethodPost, "/documents"}, {http.MethodPost, "/delete-batch"}, {http.MethodGet, "/tasks/"},
+		} {
+			for _, fault := range []meilitest.Fault{
+				{}, {After: true}, {Status: 429}, {Status: 503}, {Status: 502, After: true},
+			} {
 				t.Run(fmt.Sprint(target.name, request[1], fault), func(t *testing.T) {
 					s := server(t)
 					ix := newIndex(t, s, nil)
@@ -201,13 +202,13 @@ func TestRepeatedChanges(t *testing.T) {
 						return &fault
 					})
 					changes := []reindex.Change{upsert("p1", "new"), deletion("p2")}
-					// The transport itself repeats a look whose connection was cut.
+					// net/http itself repeats a GET request whose connection was cut.
 					if err := change(t.Context(), changes); !isTemporary(err) &&
 						(err != nil || fault.Status != 0 || request[0] != http.MethodGet) {
-						t.Errorf("error %v", err)
+						t.Errorf("error %v, want a temporary one", err)
 					}
 					if err := change(t.Context(), changes); err != nil {
-						t.Error(err)
+						t.Errorf("second call: %v", err)
 					}
 					finish()
 					assertRevs(t, s, ix, map[string]string{"p0": "old", "p1": "new"})
@@ -217,8 +218,8 @@ func TestRepeatedChanges(t *testing.T) {
 	}
 }
 
-// A call whose upserts or deletions the server would not take at once is to be split, and one too large for anything is
-// tried.
+// A call is too large if its upserts or its deletions are larger than the payload limit, also if it has only one
+// product. Nothing of it is sent.
 func TestChangesThatAreTooLarge(t *testing.T) {
 	for _, target := range targets(reindextest.Products(10, "old")) {
 		s := server(t)
@@ -233,21 +234,21 @@ func TestChangesThatAreTooLarge(t *testing.T) {
 		}
 		for _, changes := range [][]reindex.Change{upserts, deletions, append(upserts[:1:1], deletions...)} {
 			if err := change(t.Context(), changes); !errors.Is(err, reindex.ErrTooLarge) {
-				t.Errorf("%s: error %v", target.name, err)
+				t.Errorf("%s: error %v, want %v", target.name, err, reindex.ErrTooLarge)
 			}
 		}
-		if err := change(t.Context(), []reindex.Change{upsert("large", strings.Repeat("x", 3000))}); !errors.Is(err,
-			reindex.ErrTooLarge) {
-			t.Errorf("%s: a large product: %v", target.name, err)
+		large := []reindex.Change{upsert("large", strings.Repeat("x", 3000))}
+		if err := change(t.Context(), large); !errors.Is(err, reindex.ErrTooLarge) {
+			t.Errorf("%s: a large product: error %v, want %v", target.name, err, reindex.ErrTooLarge)
 		}
 		if _, after := s.Task(0); after != before {
-			t.Errorf("%s: %d tasks", target.name, after-before)
+			t.Errorf("%s: %d tasks were enqueued, want none", target.name, after-before)
 		}
 		finish()
 	}
 }
 
-// The search for bad ones among products that were written does not come after their edits.
+// The search for bad products, which sends written products again, does not undo edits.
 func TestEditComesAfterWrites(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -257,18 +258,16 @@ func TestEditComesAfterWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	if sealed := mustSeal(t, gen); sealed.Documents != 1 || len(sealed.Failed) != 1 {
-		t.Errorf("sealed %+v", sealed)
+		t.Errorf("sealed %+v, want 1 document and 1 failed", sealed)
 	}
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	mustCommit(t, gen)
 	assertRevs(t, s, ix, map[string]string{"p": "edit"})
 	if err := gen.Edit(t.Context(), []reindex.Change{upsert("p", "late")}); err == nil || isTemporary(err) {
-		t.Errorf("edit after commit: %v", err)
+		t.Errorf("edit after Commit: error %v, want a lasting one", err)
 	}
 }
 
-// A generation whose index was deleted takes no edits of which something would be live.
+// If the index of a generation was deleted, an edit or the commit fails, and the live index does not change.
 func TestEditOfADeletedGeneration(t *testing.T) {
 	for _, c := range []reindex.Change{upsert("p1", "edit"), deletion("p1")} {
 		s := server(t)
@@ -289,7 +288,7 @@ func TestEditOfADeletedGeneration(t *testing.T) {
 			err = gen.Commit(t.Context())
 		}
 		if !errors.Is(err, reindex.ErrFenced) || isTemporary(err) {
-			t.Errorf("error %v", err)
+			t.Errorf("edit and commit: error %v, want %v", err, reindex.ErrFenced)
 		}
 		if err := gen.Abort(t.Context()); err != nil {
 			t.Error(err)
