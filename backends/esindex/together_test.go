@@ -145,7 +145,8 @@ func TestOutcomeOfRequestsTogether(t *testing.T) {
 				for _, item := range failed.Items {
 					retryable[item.ID] = item.Retryable
 				}
-				return failed.RetryAfter == 7*time.Second && maps.Equal(retryable, map[string]bool{"unfit": false, "p0": false, "p60": true, "p199": false})
+				want := map[string]bool{"unfit": false, "p0": false, "p60": true, "p199": false}
+				return failed.RetryAfter == 7*time.Second && maps.Equal(retryable, want)
 			},
 		},
 		{
