@@ -227,8 +227,8 @@ func assertReads(t *testing.T, p fleetProcess, again int) {
 	}
 }
 
-// assertNoMixture checks that a search finds all products of one generation, and none of the other, unless a busy server
-// refuses the search.
+// assertNoMixture checks that a search finds all products of one generation, and none of the other, unless a busy
+// server refuses the search.
 func assertNoMixture(t *testing.T, ix *Index, products int) {
 	t.Helper()
 	var answer struct {
