@@ -31,6 +31,8 @@ type Index struct {
 	disk disk
 	lock *flock.Flock // nil if the Index is read-only
 
+	share *share // of the processors, between changes and runs
+
 	ctx  context.Context //nolint:containedctx // ends with the Index; background work uses it
 	stop context.CancelFunc
 
@@ -60,7 +62,7 @@ func openOn(disk disk, dir string, cfg *Config) (*Index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bleveindex: open %s: %w", dir, err)
 	}
-	ix := &Index{dir: dir, cfg: c, disk: disk, tenants: map[string]*tenant{}}
+	ix := &Index{dir: dir, cfg: c, disk: disk, share: newShare(writers()), tenants: map[string]*tenant{}}
 	ix.ctx, ix.stop = context.WithCancel(context.Background())
 	if c.ReadOnly {
 		_, err = os.ReadDir(dir)
@@ -103,9 +105,12 @@ func (ix *Index) Limits() reindex.Limits {
 	return reindex.Limits{
 		MaxDocs:     batchDocs,
 		MaxBytes:    ix.cfg.BatchBytes,
-		MaxInFlight: max(2, min(runtime.GOMAXPROCS(0), maxWriters)),
+		MaxInFlight: writers(),
 	}
 }
+
+// writers returns the number of batches that a run writes at the same time.
+func writers() int { return max(2, min(runtime.GOMAXPROCS(0), maxWriters)) }
 
 // Close discards open generations, waits for running searches, closes every index and unlocks the directory. Calls
 // after it has begun fail with [ErrClosed]. Later calls of Close wait for the first one and return the same error.
