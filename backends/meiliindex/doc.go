@@ -51,7 +51,8 @@
 //
 // [Index.Update] changes the live index. The changes of one call become one task of upserts and one of deletions, since
 // the server processes a few large tasks faster than many small ones. An update returns when its tasks have ended. They
-// wait for all earlier tasks of the server, so a task of a large reindex delays an update.
+// wait for all earlier tasks of the server, so a task of a large reindex delays an update. The reverse also holds: a
+// task of few products can take the server nearly as long as one of thousands, so frequent updates delay a reindex.
 //
 // # Capacity
 //
