@@ -126,7 +126,7 @@ func (es engines) jobs(ctx context.Context, tenant string, query reindex.JobQuer
 		total += n
 	}
 	slices.SortStableFunc(all, func(a, b reindex.Job) int { return b.Created.Compare(a.Created) })
-	query.Match = nil // it held a moment ago
+	query.Match = nil // all of them match already
 	selected, _ := query.Select(all)
 	return selected, total, nil
 }

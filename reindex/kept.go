@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// keptPrefix begins the name of a kept generation's pin. The generation lacks the changes after the pin: the live
-// index was current up to there when it was replaced.
+// keptPrefix begins the name of a kept generation's pin. When the generation was replaced, it had all changes up to the
+// pin. It lacks those after it.
 const keptPrefix = "kept-"
 
 // liveGeneration returns the name of the live generation if the index may keep it once it is replaced. It returns an
@@ -53,7 +53,7 @@ func (s *streams) keepFrom(ctx context.Context, tenant, generation string, posit
 	if generation == "" {
 		return nil
 	}
-	err := s.unpinKept(ctx, tenant, generation) // from before it was live again
+	err := s.unpinKept(ctx, tenant, generation) // of an earlier time as a kept generation
 	if err == nil {
 		err = s.cfg.Retry.Do(ctx, func() error {
 			return contain(func() error {
