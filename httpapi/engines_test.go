@@ -63,7 +63,7 @@ func TestEntityTypes(t *testing.T) {
 			first := s.create(creation)
 			second := s.create(category)
 			if joined := s.send("POST", jobsPath, category); joined.status != http.StatusOK || joined.job(t)["id"] != second {
-				t.Errorf("%d %s", joined.status, joined.body)
+				t.Errorf("joined: %d %s, want job %s", joined.status, joined.body, second)
 			}
 			if got := s.post(full); got.status != http.StatusNoContent || len(s.ids("")) != 2 { // joins the job for products
 				t.Errorf("%d %s, jobs %q", got.status, got.body, s.ids(""))
@@ -130,7 +130,7 @@ func TestWithoutProducts(t *testing.T) {
 	id := s.create(`{"entityType":"Größe & Schnitt"}`)
 	await(t, brands, "acme", id)
 	if got := s.ids("?q=" + url.QueryEscape(`entityType:"Größe & Schnitt"`)); !slices.Equal(got, []string{id}) {
-		t.Errorf("%q", got)
+		t.Errorf("got jobs %q, want %s", got, id)
 	}
 }
 
@@ -265,7 +265,7 @@ func TestForgottenEntityType(t *testing.T) {
 	for _, further := range [][]Engine{nil, {categories}} {
 		s := serve(t, products, Config{Engines: further})
 		if got := s.ids(""); !slices.Equal(got, []string{"B1"}) {
-			t.Errorf("%q", got)
+			t.Errorf("got jobs %q, want B1", got)
 		}
 		if got := s.send("GET", jobsPath+"/B1", ""); got.status != http.StatusOK {
 			t.Errorf("%d %s, want %d", got.status, got.body, http.StatusOK)

@@ -54,7 +54,7 @@ func TestJob(t *testing.T) {
 	first := created.job(t)
 	if created.status != http.StatusCreated || first["entityType"] != "PRODUCT" ||
 		first["status"] != "IN_PROGRESS" && first["status"] != "PENDING" {
-		t.Fatalf("%d %s", created.status, created.body)
+		t.Fatalf("%d %s, want 201 and a job that has not ended", created.status, created.body)
 	}
 	id, _ := first["id"].(string)
 	base, err := url.Parse(jobsPath)

@@ -16,7 +16,7 @@ func TestDryRun(t *testing.T) {
 	created := s.send("POST", jobsPath+"?dryRun=true", creation)
 	job := created.job(t)
 	if created.status != http.StatusCreated || job["dryRun"] != true {
-		t.Fatalf("%d %s", created.status, created.body)
+		t.Fatalf("%d %s, want 201 and a dry run", created.status, created.body)
 	}
 	<-sealing
 	const busy = "Another kind of job is in progress"

@@ -53,7 +53,7 @@ func TestEditsDuringARun(t *testing.T) {
 			b.assertRevs(t, want)
 			if report.Added != 2 || report.Removed != 3 || report.ChangesApplied != 9 || report.ChangesRefused != 0 ||
 				report.Durations.Held <= 0 {
-				t.Errorf("report %+v", report)
+				t.Errorf("report %+v, want 2 added, 3 removed, 9 applied, 0 refused", report)
 			}
 			if err := b.Update(t.Context(), tenant, upsert("p5", "after")); err != nil {
 				t.Error(err)
@@ -97,7 +97,7 @@ func TestDeletionIsNotOvertaken(t *testing.T) {
 			t.Fatal(err)
 		}
 		if job := ended(t, b.Engine, job); job.Status != reindex.StatusSuccess {
-			t.Fatalf("job %+v", job)
+			t.Fatalf("job %+v, want a success", job)
 		}
 		want := revsOf(100, "new")
 		delete(want, "p7")
@@ -124,7 +124,7 @@ func TestUpdateWaitsForTheSwitch(t *testing.T) {
 		}
 		if job := ended(t, b.Engine, job); job.Status != reindex.StatusSuccess ||
 			job.Report.Durations.Held != 10*time.Second {
-			t.Errorf("job %+v", job)
+			t.Errorf("job %+v, want a success that held updates for 10 s", job)
 		}
 		want := revsOf(100, "new")
 		want["p1"] = "edit"
@@ -151,7 +151,7 @@ func TestEditsAndAFailedRun(t *testing.T) {
 		return reindextest.Fault{}
 	})
 	if _, err := b.Run(t.Context(), tenant); !errors.Is(err, errIndex) {
-		t.Fatalf("error %v", err)
+		t.Fatalf("error %v, want %v", err, errIndex)
 	}
 	want := revsOf(100, "old")
 	want["p1"] = "edit"

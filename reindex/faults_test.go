@@ -42,7 +42,7 @@ func TestFailedWriteEndsTheRead(t *testing.T) {
 			}))
 			start := time.Now()
 			if _, err := b.Run(t.Context(), tenant); !errors.Is(err, errIndex) {
-				t.Errorf("error %v", err)
+				t.Errorf("error %v, want %v", err, errIndex)
 			}
 			if took := time.Since(start); took > 0 {
 				t.Errorf("the run continued for %v, want that it ends at once", took)
@@ -86,7 +86,7 @@ func TestFailedPartEndsTheOthers(t *testing.T) {
 			}
 		}}, &reindex.Config{Readers: 3}, nil)
 		if _, err := b.Run(t.Context(), tenant); !errors.Is(err, errSource) {
-			t.Errorf("error %v", err)
+			t.Errorf("error %v, want %v", err, errSource)
 		}
 	})
 }
@@ -210,7 +210,7 @@ func TestLostCommitMayBeLive(t *testing.T) {
 				err = <-result
 				failure, ok := errors.AsType[*reindex.RunError](err)
 				if !ok || !failure.MayBeLive || !strings.Contains(err.Error(), "it is not known whether the new index is live") {
-					t.Errorf("error %v", err)
+					t.Errorf("error %v, want one that says the new index may be live", err)
 				}
 				if job := b.lastJob(t); !strings.Contains(job.Message, "it is not known whether the new index is live") {
 					t.Errorf("message %q", job.Message)
@@ -237,7 +237,7 @@ func TestRefusedCommitIsNotLive(t *testing.T) {
 			_, err := b.Run(t.Context(), tenant)
 			failure, ok := errors.AsType[*reindex.RunError](err)
 			if !ok || failure.MayBeLive || failure.Phase != reindex.PhaseCommit {
-				t.Errorf("error %v", err)
+				t.Errorf("error %v, want one of the commit, and that nothing may be live", err)
 			}
 			if job := b.lastJob(t); strings.Contains(job.Message, "not known") {
 				t.Errorf("message %q", job.Message)
@@ -273,7 +273,7 @@ func TestRecordErrors(t *testing.T) {
 	}
 	want := []reindex.Rejection{{ID: "x", Reason: "3 cells", Where: "a.csv, line 51"}, {Reason: "no id"}}
 	if report.Read != 102 || report.Rejected != 2 || fmt.Sprint(report.Rejections) != fmt.Sprint(want) {
-		t.Errorf("report %+v", report)
+		t.Errorf("report %+v, want 102 read, and the rejections %v", report, want)
 	}
 	b.assertLive(t, products, "new")
 }

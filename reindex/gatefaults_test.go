@@ -35,7 +35,7 @@ func TestCountIsMetByDifferentProducts(t *testing.T) {
 			report, err := b.Run(t.Context(), tenant)
 			assertRule(t, err, test.rule)
 			if report.Duplicates != int64(len(test.products)-500) {
-				t.Errorf("report %+v", report)
+				t.Errorf("report %+v, want %d duplicates", report, len(test.products)-500)
 			}
 			if test.rule == "" {
 				b.assertLive(t, half, "new")
@@ -63,12 +63,12 @@ func TestEstimateIsNotChecked(t *testing.T) {
 			t.Fatal(err)
 		}
 		if job := b.lastJob(t); job.Expected != want || !job.Estimated || job.Report.Expected != -1 {
-			t.Errorf("job %+v", job)
+			t.Errorf("job %+v, want an estimate of %d", job, want)
 		}
 	}
 	b := newBench(t, estimated{then(nil, func(func(reindex.Product, error) bool) {}), errSource}, nil, nil)
 	if _, err := b.Run(t.Context(), tenant); !errors.Is(err, errSource) {
-		t.Errorf("error %v", err)
+		t.Errorf("error %v, want %v", err, errSource)
 	}
 }
 

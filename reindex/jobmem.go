@@ -11,7 +11,7 @@ import (
 // DefaultJobsKept is the number of ended jobs per tenant that [NewJobs] keeps by default.
 const DefaultJobsKept = 100
 
-// tenantsKept limits the ended jobs of all tenants in memory: to the number that so many tenants may have.
+// tenantsKept is the number of tenants whose ended jobs are kept if each has as many as it may.
 const tenantsKept = 100
 
 // NewJobs returns a [JobStore] in memory. Per tenant it keeps the jobs in progress and the last kept ended jobs (0:

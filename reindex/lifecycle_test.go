@@ -316,7 +316,7 @@ func TestParts(t *testing.T) {
 	t.Run("failing", func(t *testing.T) {
 		b := newBench(t, parted{products, nil, errSource}, &reindex.Config{Readers: 2}, nil)
 		if _, err := b.Run(t.Context(), tenant); !errors.Is(err, errSource) {
-			t.Errorf("error %v", err)
+			t.Errorf("error %v, want %v", err, errSource)
 		}
 		b.assertOldLive(t)
 	})

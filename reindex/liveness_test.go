@@ -203,7 +203,7 @@ func TestReadIsCompleteAfterAnError(t *testing.T) {
 	b := newBench(t, src, &reindex.Config{BatchDocs: 500}, nil)
 	report, err := b.Run(t.Context(), tenant)
 	if !errors.Is(err, errSource) {
-		t.Fatalf("error %v", err)
+		t.Fatalf("error %v, want %v", err, errSource)
 	}
 	if report.Read != 1237 || report.Duplicates != 2 || report.Conflicts != 1 || len(report.DuplicateIDs) != 2 ||
 		report.Rejected != 1 || len(report.Rejections) != 1 || report.Bytes == 0 {
@@ -313,7 +313,7 @@ func TestSnapshotIsClosed(t *testing.T) {
 		src := closing{reindextest.Products(100, "new"), &closed, bad}
 		b := newBench(t, src, nil, nil)
 		if _, err := b.Run(t.Context(), tenant); (err != nil) != bad {
-			t.Errorf("error %v", err)
+			t.Errorf("error %v, want one: %v", err, bad)
 		}
 		if closed != 1 {
 			t.Errorf("the snapshot was closed %d times, want once", closed)
@@ -351,7 +351,7 @@ func TestPublicMessages(t *testing.T) {
 		b := newBench(t, then(nil, func(yield func(reindex.Product, error) bool) { yield(reindex.Product{}, test.err) }),
 			nil, nil)
 		if _, err := b.Run(t.Context(), tenant); !errors.Is(err, errSource) {
-			t.Errorf("error %v", err)
+			t.Errorf("error %v, want %v", err, errSource)
 		}
 		if job := b.lastJob(t); job.Message != "reading the products failed: acme.csv, line 17: 3 cells" {
 			t.Errorf("the message is %q, want the public text of the error", job.Message)

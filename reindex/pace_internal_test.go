@@ -35,7 +35,8 @@ func free(p *pace) int {
 	return n
 }
 
-// Failed writes that were in flight at the same time halve the window once. The others of them do not make it grow.
+// If several writes that were in flight at the same time fail, the window is halved once. The successful ones among
+// them do not make it grow.
 func TestPaceHalvesOnceAWindow(t *testing.T) {
 	busy := Temporary(ErrRunning)
 	retry := &BatchError{Items: []ItemError{{ID: "a"}, {ID: "b", Retryable: true}}}
@@ -154,7 +155,7 @@ func TestPaceCountsFromTheHalving(t *testing.T) {
 	}
 }
 
-// If the window that was too large no longer is, the window grows as quickly as before.
+// If a window that was too large is no longer too large, the window grows as quickly as before.
 func TestPaceGrowsBeyondAnOldLimit(t *testing.T) {
 	p := testPace()
 	for range 3 {

@@ -96,7 +96,7 @@ func TestDuplicates(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Products != 2 || got.Duplicates != 1 || got.Median.Engine.Products != 2 || got.Median.Engine.Hits == 0 {
-		t.Errorf("%s", text)
+		t.Errorf("the result is %s, want 2 products, 1 duplicate, and hits", text)
 	}
 	c, err := prepare(file, 0, t.TempDir())
 	if err != nil {
@@ -119,7 +119,7 @@ func TestJSON(t *testing.T) {
 		t.Fatalf("%v in %s", err, text)
 	}
 	if got.Products != 400 || len(got.Rounds) != 1 || got.Backend != "bleve" || got.CPUs < 1 || got.Ratio <= 0 {
-		t.Errorf("%s", text)
+		t.Errorf("the result is %s, want one round of bleve with 400 products", text)
 	}
 	for _, r := range []result{got.Median.Engine, got.Median.Library, got.Rounds[0].Engine} {
 		for _, f := range figures {
@@ -157,7 +157,7 @@ func TestScale(t *testing.T) {
 		output(t, "-backend", "null", "-catalogue", products(t, 50), "-rounds", "2", "-scale", "10,100"),
 	)
 	if !strings.Contains(text[strings.LastIndex(text, "\n"):], "spread=") {
-		t.Errorf("%s", text)
+		t.Errorf("the result is %s, want a spread in the last line", text)
 	}
 	var got scaling
 	text = output(t, "-backend", "null", "-catalogue", "multilingual", "-rounds", "2", "-scale", "10,200", "-json")
@@ -168,7 +168,7 @@ func TestScale(t *testing.T) {
 		got.Sizes[0].Cost <= 0 ||
 		len(got.Sizes[0].Rounds) != 2 ||
 		got.Spread < 1 {
-		t.Errorf("%+v", got)
+		t.Errorf("the result is %+v, want two sizes with two rounds, up to 200 products", got)
 	}
 }
 

@@ -43,7 +43,7 @@ func TestTriggerAndFollow(t *testing.T) {
 		t.Errorf("%s%s%v", out, note, err)
 	}
 	if !strings.HasSuffix(note, strings.ToLower(end)) || strings.ContainsAny(note, "\r█") { // the bar is for terminals
-		t.Errorf("%q", note)
+		t.Errorf("standard error is %q, want the end without a bar", note)
 	}
 	if out, _, err := s.cli(t.Context(), "follow", id); err != nil || out != end {
 		t.Errorf("%s%v", out, err)
@@ -79,11 +79,11 @@ func TestCancelAndList(t *testing.T) {
 	}
 	if _, _, err := s.cli(t.Context(), "follow", id); err == nil ||
 		!strings.Contains(err.Error(), reindex.ErrCancelled.Error()) {
-		t.Errorf("%v", err)
+		t.Errorf("follow: error %v, want %v", err, reindex.ErrCancelled)
 	}
 	if _, _, err := s.cli(t.Context(), "cancel", id); err == nil ||
 		!strings.Contains(err.Error(), "the server answers 409 Conflict: The job has ended") {
-		t.Errorf("%v", err)
+		t.Errorf("cancel of an ended job: error %v, want the server's 409", err)
 	}
 	close(s.hold)
 	if _, _, err := s.cli(t.Context(), "trigger", "-follow"); err != nil {
@@ -205,7 +205,7 @@ func TestFollowIsInterrupted(t *testing.T) {
 		return false
 	}
 	if _, _, err := s.cli(ctx, "follow", id); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
+		t.Errorf("error %v, want context.Canceled", err)
 	}
 	if job, err := s.engine.Job(t.Context(), "acme", id); err != nil || job.Status.Ended() {
 		t.Errorf("the job is %s, %v", job.Status, err)

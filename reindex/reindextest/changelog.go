@@ -141,7 +141,7 @@ func testPagesOfChanges(t *testing.T, l reindex.ChangeLog) {
 	} {
 		entries, left, err := l.After(t.Context(), logTenant, 3, test.docs, test.bytes)
 		if err != nil || len(entries) != test.want || left != int64(17-test.want) || entries[0].Position != 4 {
-			t.Errorf("%d documents of %d bytes: %v, %d left, error %v", test.docs, test.bytes, entries, left, err)
+			t.Errorf("%+v: got %v, %d left, error %v", test, entries, left, err)
 		}
 	}
 }

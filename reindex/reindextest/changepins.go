@@ -114,6 +114,6 @@ func testGivenUp(t *testing.T, l reindex.ChangeLog) {
 	_, _, err := l.After(t.Context(), logTenant, 0, 10, 1<<20)
 	assertLost(t, err)
 	if entries, _, err := l.After(t.Context(), logTenant, 1, 10, 1<<20); len(entries) != 3 || err != nil {
-		t.Errorf("%d entries are kept, error %v", len(entries), err)
+		t.Errorf("%d entries are kept, error %v; want 3", len(entries), err)
 	}
 }

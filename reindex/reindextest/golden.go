@@ -36,14 +36,14 @@ func TestGolden(t *testing.T, ix reindex.Indexer, golden func(files fs.FS) reind
 	err := run(`{"query":"sock","atLeast":3}`)
 	refused, ok := errors.AsType[*reindex.CheckError](err)
 	if !ok || !strings.Contains(refused.PublicMessage(), `query "sock" finds 2 products, want at least 3`) {
-		t.Errorf("error %v", err)
+		t.Errorf("error %v, want a CheckError that names the query and its result", err)
 	}
 	counter, ok := reindex.As[reindex.DocCounter](ix)
 	if !ok {
 		return
 	}
 	if n, err := counter.DocCount(t.Context(), "acme"); n != 2 || err != nil {
-		t.Errorf("%d products are live, %v", n, err)
+		t.Errorf("%d products are live, error %v; want the 2 of the index before", n, err)
 	}
 }
 

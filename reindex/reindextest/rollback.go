@@ -226,7 +226,7 @@ func testKeepsTwo(t *testing.T, f Fixture) {
 	}
 	if reaper, ok := reindex.As[reindex.Reaper](f.Indexer); ok {
 		if n, err := reaper.Reap(t.Context(), tenant); n != 0 || err != nil {
-			t.Errorf("%d generations were reaped, error %v", n, err)
+			t.Errorf("Reap has deleted %d generations, error %v; want none", n, err)
 		}
 	}
 	if f.Reopen != nil {

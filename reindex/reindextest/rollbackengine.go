@@ -143,7 +143,7 @@ func (s *shop) ended(t *testing.T, err error, rev int) {
 	failure, failed := errors.AsType[*reindex.RunError](err)
 	switch {
 	case err != nil && !failed:
-		t.Fatalf("%v is not a RunError", err)
+		t.Fatalf("error %v, want a RunError", err)
 	case err == nil, failure.MayBeLive && s.f.all(t, tenant)["p0"] == fmt.Sprint(rev):
 		s.live = rev
 	}

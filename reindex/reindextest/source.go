@@ -303,7 +303,7 @@ func testLocate(t *testing.T, f SourceFixture, products []reindex.Product) {
 		places[where[id]] = id
 	}
 	if len(where) != len(ids) {
-		t.Errorf("%d places of %d products; the place of a product that does not exist is %q", len(where), len(ids),
+		t.Errorf("%d places of %d products, want one each; a product that does not exist is at %q", len(where), len(ids),
 			where["not there"])
 	}
 	last := ids[len(ids)-1]

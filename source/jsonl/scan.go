@@ -84,7 +84,7 @@ func (f *format) lines(ctx context.Context, l *lines, need files.Need, visit fil
 			continue
 		}
 		if n := len(line); n == 0 || line[0] != '{' || line[n-1] != '}' {
-			// A byte order mark also stands inside of files that were put one behind the other.
+			// Concatenated files can have a byte order mark in the middle.
 			if line = trim(bytes.TrimPrefix(line, bom)); len(line) == 0 {
 				continue
 			}
