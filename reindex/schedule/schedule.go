@@ -10,7 +10,8 @@
 //
 // Several processes can run the same schedule over one job store. If a job of the tenant was created at the scheduled
 // time or after it, by whatever process, the tenant is not reindexed again. A time that the clock shows twice, when
-// summer time ends, counts once. A time that the clock skips, when summer time begins, is moved to an hour later.
+// summer time ends, counts once. A time that the clock skips, when summer time begins, is moved later by the length of
+// the gap.
 //
 // # Missed
 //
