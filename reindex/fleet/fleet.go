@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 
 	"productindex/reindex"
 	"productindex/reindex/jobsql"
@@ -228,12 +229,19 @@ func (f *Fleet) Generations(ctx context.Context, tenant string) ([]reindex.Gener
 	return f.engine.Generations(ctx, tenant)
 }
 
-// enqueueRun adds a job to the queue of runs. A worker takes it over if the fencing token is still the same then.
+// enqueueRun adds a job to the queue of runs, unless it waits there already. A worker takes it over if the fencing
+// token is still the same then.
 func (f *Fleet) enqueueRun(ctx context.Context, job reindex.Job) error {
-	_, err := f.river.Insert(ctx, runArgs{Tenant: job.Tenant, Job: job.ID, Fence: job.Fence}, &river.InsertOpts{
-		Queue: f.queues.runs, UniqueOpts: river.UniqueOpts{ByArgs: true},
-	})
-	return err
+	args := runArgs{Tenant: job.Tenant, Job: job.ID, Fence: job.Fence}
+	for {
+		inserted, err := f.river.Insert(ctx, args, &river.InsertOpts{
+			Queue: f.queues.runs, UniqueOpts: river.UniqueOpts{ByArgs: true},
+		})
+		if err != nil || !inserted.UniqueSkippedAsDuplicate || inserted.Job.State != rivertype.JobStateRunning {
+			return err
+		}
+		args.Instead = inserted.Job.ID
+	}
 }
 
 // Job returns the current state of a job of the tenant. If there is no such job, the error matches

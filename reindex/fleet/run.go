@@ -17,6 +17,9 @@ type runArgs struct {
 	Tenant string `json:"tenant"`
 	Job    string `json:"job"`
 	Fence  int64  `json:"fence"`
+	// Instead is the River job that this one replaces, or 0. Its worker has died before it took the job over, and River
+	// would rescue it only after the timeout of a part.
+	Instead int64 `json:"instead,omitempty"`
 }
 
 // Kind implements [river.JobArgs].

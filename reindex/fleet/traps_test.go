@@ -277,6 +277,35 @@ func TestCoreIsWithoutRiver(t *testing.T) {
 	}
 }
 
+// Another worker takes a run over if workers die after River has handed them the run and before they own it.
+func TestRunIsLostBeforeItIsOwned(t *testing.T) {
+	t.Parallel()
+	pool, ix := connect(t), reindextest.NewMemory()
+	cfg := hurried(Config{})
+	cfg.Role = Trigger
+	f := newFleet(t, pool, &shop{products: 3}, ix, cfg)
+	job := start(t, f, "acme")
+	for lost := 1; ; lost++ {
+		tag, err := pool.Exec(t.Context(), `UPDATE river_job SET state = 'running', attempt = 1, attempted_at = now()
+			WHERE kind = 'reindex_run' AND state = 'available'`)
+		if err != nil || tag.RowsAffected() != 1 {
+			t.Fatalf("River hands out %d runs, error %v", tag.RowsAffected(), err)
+		}
+		if lost == 3 {
+			break
+		}
+		for range 2 { // the second time while it waits
+			if err := f.enqueueRun(t.Context(), job); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	worker := newFleet(t, pool, &shop{products: 3}, ix, hurried(Config{}))
+	if job = await(t, worker, job); job.Status != reindex.StatusSuccess {
+		t.Errorf("the job is %s (%s)", job.Status, job.Message)
+	}
+}
+
 // A run does not wait forever for a worker that dies after River has handed it a part and before it owns the part. A
 // part that is cancelled in River makes the run fail.
 func TestPartIsLostBeforeItIsOwned(t *testing.T) {
