@@ -70,7 +70,6 @@ func TestLateWorker(t *testing.T) {
 		t.Fatalf("the job is %s (%s), want a cancelled one", job.Status, job.Message)
 	}
 	close(release)
-	src.read = nil
 	next := await(t, f, start(t, f, "beta"))
 	if next.Status != reindex.StatusSuccess {
 		t.Fatal(next.Message)
