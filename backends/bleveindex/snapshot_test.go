@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"productindex/reindex"
+	"productindex/reindex/reindextest"
 )
 
 // openReader opens a directory read-only. Another Index may have it open.
@@ -106,7 +107,7 @@ func TestReadOnlyThroughSwitches(t *testing.T) {
 	publish(t, ix, "acme", products(300, "0")...)
 	stop, done := make(chan struct{}), make(chan error)
 	go func() { done <- reindexUntil(t.Context(), ix, stop) }()
-	for range 60 {
+	for range reindextest.Seeds(60, 60) {
 		reader, err := Open(dir, &Config{ReadOnly: true})
 		if err != nil {
 			t.Fatal(err)

@@ -19,7 +19,7 @@ const acidURL = "MEILIINDEX_ACID_URL"
 // The index ends equal to the database of the shop, at whatever moment the process of the engine is killed. The server,
 // an emulator, keeps running.
 func TestAcid(t *testing.T) {
-	acidtest.Run(t, acidtest.Scenario{SmallReindexes: 5}, func(t *testing.T, _ string) []string {
+	acidtest.Run(t, acidtest.Scenario{}, func(t *testing.T, _ string) []string {
 		return []string{acidURL + "=" + server(t).URL}
 	})
 }

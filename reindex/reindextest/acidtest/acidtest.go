@@ -42,7 +42,7 @@ type Scenario struct {
 	// there are at least 50 scenarios. Defaults 5,000 and 20.
 	Products, Reindexes int
 	// SmallProducts and SmallReindexes are these numbers for all other scenarios, which test many different moments of a
-	// kill. Defaults 200 and 8.
+	// kill. Defaults 200 and 5.
 	SmallProducts, SmallReindexes int
 }
 
@@ -50,12 +50,12 @@ func (s Scenario) withDefaults() Scenario {
 	seeds := 5
 	switch ci := os.Getenv("CI") == "true"; {
 	case ci && reindextest.RaceDetected:
-		seeds = 2
+		seeds = 1
 	case ci:
 		seeds = manySeeds
 	}
 	for field, value := range map[*int]int{
-		&s.Seeds: seeds, &s.Parallel: 2, &s.Products: 5000, &s.Reindexes: 20, &s.SmallProducts: 200, &s.SmallReindexes: 8,
+		&s.Seeds: seeds, &s.Parallel: 2, &s.Products: 5000, &s.Reindexes: 20, &s.SmallProducts: 200, &s.SmallReindexes: 5,
 	} {
 		if *field == 0 {
 			*field = value
