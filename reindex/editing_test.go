@@ -240,9 +240,9 @@ func TestRuleCurrent(t *testing.T) {
 func TestEditsAreNeverLost(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			truth := &truth{products: map[string]string{}}
+			var truth reindextest.Editable
 			for i := range 200 {
-				truth.products[fmt.Sprint("p", i)] = "0"
+				truth.Edit(upsert(fmt.Sprint("p", i), "0"))
 			}
 			index := reindextest.NewMemory()
 			faults := reindextest.Random(seed, 30, nil)
@@ -256,7 +256,7 @@ func TestEditsAreNeverLost(t *testing.T) {
 				}
 				return fault
 			})
-			engine, err := reindex.New(truth, faulty, &reindex.Config{
+			engine, err := reindex.New(&truth, faulty, &reindex.Config{
 				BatchDocs: 20, Retry: reindex.Retry{Attempts: 6, MinDelay: time.Microsecond, MaxDelay: time.Microsecond},
 				CountMargin: -1, MinFraction: -1,
 			})
@@ -268,7 +268,7 @@ func TestEditsAreNeverLost(t *testing.T) {
 			}
 			var writers sync.WaitGroup
 			for w := range uint64(4) {
-				writers.Go(func() { truth.edit(t, engine, seed*10+w, int(w)) })
+				writers.Go(func() { edit(t, &truth, engine, seed*10+w, int(w)) })
 			}
 			for range 10 {
 				_, _ = engine.Run(t.Context(), tenant) // some fail
@@ -280,42 +280,22 @@ func TestEditsAreNeverLost(t *testing.T) {
 			if err := errors.Join(engine.Settle(t.Context(), tenant), engine.Shutdown(t.Context())); err != nil {
 				t.Error(err)
 			}
-			bench{engine, index}.assertRevs(t, truth.products)
+			truth.AssertEqual(t, bodiesOf(index.Documents(tenant)))
 		})
 	}
 }
 
-// truth is a database: a source that is edited while it is read.
-type truth struct {
-	mu       sync.Mutex
-	products map[string]string
-}
-
-func (d *truth) Open(context.Context, string) (reindex.Snapshot, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var products reindextest.Slice
-	for id, rev := range d.products {
-		products = append(products, reindextest.NewProduct(id, map[string]any{"rev": rev}))
-	}
-	return products, nil
-}
-
 // edit changes products at random, first in the database and then through the engine. Each writer has products of its
 // own, so that the order of their changes is the same in both.
-func (d *truth) edit(t *testing.T, e *reindex.Engine, seed uint64, writer int) {
+func edit(t *testing.T, truth *reindextest.Editable, e *reindex.Engine, seed uint64, writer int) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	for n := range 150 {
 		id := fmt.Sprint("p", rng.IntN(60)*4+writer)
 		change := upsert(id, fmt.Sprint(writer, ".", n))
-		d.mu.Lock()
 		if rng.IntN(4) == 0 {
 			change = deletion(id)
-			delete(d.products, id)
-		} else {
-			d.products[id] = fmt.Sprint(writer, ".", n)
 		}
-		d.mu.Unlock()
+		truth.Edit(change)
 		for err := e.Update(t.Context(), tenant, change); err != nil; err = e.Update(t.Context(), tenant, change) {
 			if !errors.As(err, new(*reindex.TemporaryError)) {
 				t.Errorf("update: %v", err)
@@ -323,6 +303,15 @@ func (d *truth) edit(t *testing.T, e *reindex.Engine, seed uint64, writer int) {
 			}
 		}
 	}
+}
+
+// bodiesOf returns the bodies of documents as strings.
+func bodiesOf(documents map[string]json.RawMessage) map[string]string {
+	bodies := map[string]string{}
+	for id, body := range documents {
+		bodies[id] = string(body)
+	}
+	return bodies
 }
 
 // at calls f once, at the first call of op.

@@ -93,12 +93,7 @@ func TestGatherNothing(t *testing.T) {
 	const took, each, maxWaits = 4 * time.Millisecond, 50, 6 * 50 * time.Millisecond
 	for _, callers := range []int{1, 3} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBench(t, reindextest.Slice(nil), nil, func(c reindextest.Call) reindextest.Fault {
-				if c.Op == reindextest.OpUpdate {
-					return reindextest.Fault{Delay: took}
-				}
-				return reindextest.Fault{}
-			})
+			b := newBench(t, reindextest.Slice(nil), nil, slowly(reindextest.OpUpdate, took))
 			start := time.Now()
 			var calls sync.WaitGroup
 			for caller := range callers {
@@ -123,12 +118,7 @@ func TestGatherNothing(t *testing.T) {
 func TestGatherFullGroups(t *testing.T) {
 	const took, pause, each, callers, size = 4 * time.Millisecond, 5 * time.Millisecond, 20, 4, 100
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, reindextest.Slice(nil), nil, func(c reindextest.Call) reindextest.Fault {
-			if c.Op == reindextest.OpUpdate {
-				return reindextest.Fault{Delay: took}
-			}
-			return reindextest.Fault{}
-		})
+		b := newBench(t, reindextest.Slice(nil), nil, slowly(reindextest.OpUpdate, took))
 		start := time.Now()
 		var calls sync.WaitGroup
 		for caller := range callers {

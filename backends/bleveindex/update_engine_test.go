@@ -14,33 +14,18 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// truth is the database of a shop: a source that is edited while a run reads it.
-type truth struct {
-	mu       sync.Mutex
-	products map[string]string // id to body
-}
-
-func (d *truth) Open(context.Context, string) (reindex.Snapshot, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var products reindextest.Slice
-	for id, body := range d.products {
-		products = append(products, object(id, body))
-	}
-	return products, nil
-}
-
-// set stores a product of this rev, and returns the change for the engine. The caller holds the lock if others use d.
-func (d *truth) set(id, rev string) reindex.Change {
+// edited returns a change to a product of this rev with several fields.
+func edited(id, rev string) reindex.Change {
 	body := fmt.Sprintf(`{"id":%q,"name":"edited %s of %s","rev":%q,"price":%d}`, id, rev, id, rev, len(rev))
-	d.products[id] = body
 	return reindex.Change{ID: id, Body: []byte(body)}
 }
 
 // edit changes random products until done is closed, each first in the database and then through the engine. Each
 // writer has products of its own, so that the changes of a product have the same order in both. It returns the number
 // of changes.
-func (d *truth) edit(t *testing.T, e *reindex.Engine, seed uint64, writer int, done <-chan struct{}) (edits int) {
+func edit(
+	t *testing.T, db *reindextest.Editable, e *reindex.Engine, seed uint64, writer int, done <-chan struct{},
+) (edits int) {
 	rng := rand.New(rand.NewPCG(seed, uint64(writer)))
 	for n := 0; ; n++ {
 		select {
@@ -49,14 +34,11 @@ func (d *truth) edit(t *testing.T, e *reindex.Engine, seed uint64, writer int, d
 		default:
 		}
 		id := fmt.Sprint("p", rng.IntN(60)*4+writer)
-		d.mu.Lock()
 		change := deletion(id)
 		if rng.IntN(4) > 0 {
-			change = d.set(id, fmt.Sprint(writer, ".", n))
-		} else {
-			delete(d.products, id)
+			change = edited(id, fmt.Sprint(writer, ".", n))
 		}
-		d.mu.Unlock()
+		db.Edit(change)
 		if err := e.Update(t.Context(), "acme", change); err != nil {
 			t.Errorf("update: %v", err)
 			return n
@@ -89,13 +71,13 @@ func storedBodies(t *testing.T, ix *Index, tenant string) map[string]string {
 func TestEditsDuringReindexes(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			d := &truth{products: map[string]string{}}
+			var db reindextest.Editable
 			for i := range 200 {
-				d.set(fmt.Sprint("p", i), "0")
+				db.Edit(edited(fmt.Sprint("p", i), "0"))
 			}
 			dir := t.TempDir()
 			ix := open(t, dir, nil)
-			engine, err := reindex.New(d, ix, &reindex.Config{BatchDocs: 20, MinFraction: -1, CountMargin: -1})
+			engine, err := reindex.New(&db, ix, &reindex.Config{BatchDocs: 20, MinFraction: -1, CountMargin: -1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -104,7 +86,7 @@ func TestEditsDuringReindexes(t *testing.T) {
 			var writers sync.WaitGroup
 			for w := range 4 {
 				writers.Go(func() {
-					if n := d.edit(t, engine, seed, w, done); n == 0 {
+					if n := edit(t, &db, engine, seed, w, done); n == 0 {
 						t.Error("a writer has not edited anything")
 					}
 				})
@@ -117,9 +99,9 @@ func TestEditsDuringReindexes(t *testing.T) {
 			if err := errors.Join(engine.Settle(t.Context(), "acme"), engine.Shutdown(t.Context())); err != nil {
 				t.Error(err)
 			}
-			assertBodies(t, ix, d.products)
+			assertBodies(t, ix, &db)
 			mustClose(t, ix)
-			assertBodies(t, open(t, dir, nil), d.products)
+			assertBodies(t, open(t, dir, nil), &db)
 		})
 	}
 }
@@ -131,17 +113,10 @@ func mustReindex(t *testing.T, engine *reindex.Engine) {
 	}
 }
 
-func assertBodies(t *testing.T, ix *Index, want map[string]string) {
+func assertBodies(t *testing.T, ix *Index, db *reindextest.Editable) {
 	t.Helper()
-	found := storedBodies(t, ix, "acme")
-	for id, body := range want {
-		if found[id] != body {
-			t.Errorf("product %s has the body %q, want %q", id, found[id], body)
-		}
-	}
-	if len(found) != len(want) {
-		t.Errorf("%d products are live, want %d", len(found), len(want))
-	}
+	want := db.Bodies()
+	db.AssertEqual(t, storedBodies(t, ix, "acme"))
 	if n, err := ix.DocCount(t.Context(), "acme"); n != int64(len(want)) || err != nil {
 		t.Errorf("%d documents are counted, error %v, want %d", n, err, len(want))
 	}
@@ -150,10 +125,9 @@ func assertBodies(t *testing.T, ix *Index, want map[string]string) {
 // A search during updates finds whole products, and all changes of an update or none.
 func TestSearchWhileUpdating(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
-	d := &truth{products: map[string]string{}}
 	changes := func(rev string) (all []reindex.Change) {
 		for i := range 20 {
-			all = append(all, d.set(fmt.Sprint("p", i), rev))
+			all = append(all, edited(fmt.Sprint("p", i), rev))
 		}
 		return all
 	}

@@ -1,10 +1,8 @@
 package esindex
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -14,36 +12,11 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// database is the database of a shop: a source that is edited while a run reads it.
-type database struct {
-	mu       sync.Mutex
-	products map[string]string // id to body
-}
-
-func (d *database) Open(context.Context, string) (reindex.Snapshot, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var products reindextest.Slice
-	for id, body := range d.products {
-		products = append(products, reindex.Product{ID: id, Body: []byte(body)})
-	}
-	return products, nil
-}
-
-// change edits the database.
-func (d *database) change(c reindex.Change) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if c.Delete {
-		delete(d.products, c.ID)
-	} else {
-		d.products[c.ID] = string(c.Body)
-	}
-}
-
 // edit changes random products until done is closed, each first in the database and then through the engine. Each
 // writer has products of its own, so that the changes of a product have the same order in both.
-func (d *database) edit(t *testing.T, e *reindex.Engine, seed uint64, writer int, done <-chan struct{}) {
+func edit(
+	t *testing.T, db *reindextest.Editable, e *reindex.Engine, seed uint64, writer int, done <-chan struct{},
+) {
 	rng := rand.New(rand.NewPCG(seed, uint64(writer)))
 	for n := 0; ; n++ {
 		select {
@@ -56,7 +29,7 @@ func (d *database) edit(t *testing.T, e *reindex.Engine, seed uint64, writer int
 		if rng.IntN(4) == 0 {
 			change = deletion(id)
 		}
-		d.change(change)
+		db.Edit(change)
 		if err := e.Update(t.Context(), acme, change); err != nil {
 			t.Errorf("update: %v", err)
 			return
@@ -69,11 +42,11 @@ func TestEditsDuringRuns(t *testing.T) {
 	for seed := range uint64(reindextest.Seeds(2, 5)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			ix := openOn(t, estest.Plain(t).Transport(t), nil)
-			db := &database{products: map[string]string{}}
+			var db reindextest.Editable
 			for i := range 400 {
-				db.change(upsert(fmt.Sprint("p", i), "first"))
+				db.Edit(upsert(fmt.Sprint("p", i), "first"))
 			}
-			engine, err := reindex.New(db, ix, &reindex.Config{BatchDocs: 50, Workers: 4, CountMargin: -1, MinFraction: -1})
+			engine, err := reindex.New(&db, ix, &reindex.Config{BatchDocs: 50, Workers: 4, CountMargin: -1, MinFraction: -1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,7 +56,7 @@ func TestEditsDuringRuns(t *testing.T) {
 			var writers sync.WaitGroup
 			done := make(chan struct{})
 			for w := range 4 {
-				writers.Go(func() { db.edit(t, engine, seed, w, done) })
+				writers.Go(func() { edit(t, &db, engine, seed, w, done) })
 			}
 			var applied int64
 			for range 5 {
@@ -105,15 +78,8 @@ func TestEditsDuringRuns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !maps.Equal(found, db.products) {
-				t.Errorf("the index has %d products, want the %d of the database", len(found), len(db.products))
-				for id, body := range db.products {
-					if found[id] != body {
-						t.Errorf("product %s has the body %s, want %s", id, found[id], body)
-					}
-				}
-			}
-			t.Logf("%d products, %d changes replayed", len(db.products), applied)
+			db.AssertEqual(t, found)
+			t.Logf("%d products, %d changes replayed", len(found), applied)
 		})
 	}
 }

@@ -1,12 +1,9 @@
 package meiliindex
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,11 +21,11 @@ func TestEditsAreNeverLost(t *testing.T) {
 			t.Run(fmt.Sprintf("%d, faulty %v", seed, faulty), func(t *testing.T) {
 				s := server(t)
 				ix := newIndex(t, s, nil)
-				db := &database{products: map[string]string{}}
+				var db reindextest.Editable
 				for i := range 200 {
-					db.put(fmt.Sprint("p/", i), "0")
+					db.Edit(detailed(fmt.Sprint("p/", i), "0"))
 				}
-				engine, err := reindex.New(db, ix, &reindex.Config{
+				engine, err := reindex.New(&db, ix, &reindex.Config{
 					BatchDocs: 40, CountMargin: -1, MinFraction: -1,
 					Retry: reindex.Retry{Attempts: 8, MinDelay: time.Microsecond, MaxDelay: time.Millisecond},
 				})
@@ -43,7 +40,7 @@ func TestEditsAreNeverLost(t *testing.T) {
 				done := make(chan struct{})
 				for w := range 4 {
 					rng := rand.New(rand.NewPCG(seed, uint64(w)))
-					writers.Go(func() { db.edit(t, engine, rng, w, done) })
+					writers.Go(func() { edit(t, &db, engine, rng, w, done) })
 				}
 				var carried int64
 				for range 5 {
@@ -63,10 +60,10 @@ func TestEditsAreNeverLost(t *testing.T) {
 					t.Error("the runs have replayed no changes")
 				}
 				got, err := bodiesOf(t.Context(), connect(t, s.URL, meilitest.MasterKey), ix, tenant)
-				if err != nil || !maps.Equal(got, db.products) {
-					t.Errorf("%d documents are live, error %v, want the %d products of the database: %s",
-						len(got), err, len(db.products), difference(got, db.products))
+				if err != nil {
+					t.Fatal(err)
 				}
+				db.AssertEqual(t, got)
 			})
 		}
 	}
@@ -79,58 +76,18 @@ func mustRun(t *testing.T, engine *reindex.Engine) {
 	}
 }
 
-// difference returns a description of the products that differ.
-func difference(got, want map[string]string) string {
-	var lines []string
-	for id := range got {
-		if want[id] == "" {
-			lines = append(lines, fmt.Sprintf("%s is %s, want it deleted", id, got[id]))
-		}
-	}
-	for id, body := range want {
-		if got[id] != body {
-			lines = append(lines, fmt.Sprintf("%s is %s, want %s", id, got[id], body))
-		}
-	}
-	return strings.Join(lines, "; ")
-}
-
-// database is the database of a shop: a source that is edited while a run reads it.
-type database struct {
-	mu       sync.Mutex
-	products map[string]string // id to body
-}
-
-func (d *database) Open(context.Context, string) (reindex.Snapshot, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var products reindextest.Slice
-	for id, body := range d.products {
-		products = append(products, product(id, body))
-	}
-	return products, nil
-}
-
-// put stores a product of this rev, and returns the change for the engine.
-func (d *database) put(id, rev string) reindex.Change {
+// detailed returns a change to a product of this rev with several fields.
+func detailed(id, rev string) reindex.Change {
 	p := reindextest.NewProduct(id, map[string]any{"rev": rev, "name": "Product " + rev, "tags": []string{id, rev}})
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.products[id] = string(p.Body)
 	return reindex.Change{ID: id, Body: p.Body}
-}
-
-func (d *database) delete(id string) reindex.Change {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.products, id)
-	return deletion(id)
 }
 
 // edit changes random products until done is closed, first in the database and then through the engine, with one to
 // three changes in a call. Each writer has products of its own, so that the changes of a product have the same order in
 // both.
-func (d *database) edit(t *testing.T, engine *reindex.Engine, rng *rand.Rand, writer int, done <-chan struct{}) {
+func edit(
+	t *testing.T, db *reindextest.Editable, engine *reindex.Engine, rng *rand.Rand, writer int, done <-chan struct{},
+) {
 	for n := 0; ; n++ {
 		select {
 		case <-done:
@@ -141,11 +98,12 @@ func (d *database) edit(t *testing.T, engine *reindex.Engine, rng *rand.Rand, wr
 		for range 1 + rng.IntN(3) {
 			id := fmt.Sprint("p/", rng.IntN(60)*4+writer)
 			if rng.IntN(4) == 0 {
-				changes = append(changes, d.delete(id))
+				changes = append(changes, deletion(id))
 			} else {
-				changes = append(changes, d.put(id, fmt.Sprint(writer, ".", n)))
+				changes = append(changes, detailed(id, fmt.Sprint(writer, ".", n)))
 			}
 		}
+		db.Edit(changes...)
 		err := engine.Update(t.Context(), tenant, changes...)
 		for isTemporary(err) {
 			err = engine.Update(t.Context(), tenant, changes...)
