@@ -40,10 +40,10 @@ func (w *walk) addNumber(n *node, value float64) {
 	w.numeric(n.name, value, w.dynamicOptions(options))
 }
 
-// rareNumber is the number from which on numbers are more likely to be codes.
+// rareNumber is the magnitude from which a number is more likely to be a code than a quantity.
 const rareNumber = 1e6
 
-// addForm adds the keyword form of a value, once for equal values of the product, so that facets count products.
+// addForm adds the keyword form of a value. It adds equal values of a product only once, so that facets count products.
 func (w *walk) addForm(n *node, form string) {
 	if form == "" || n.form == "" || len(form) > 2*maxForm || !w.m.IndexDynamic || w.m.formless {
 		return
@@ -75,7 +75,7 @@ func (w *walk) addToAll(value string, options index.FieldIndexingOptions) {
 	}
 	w.inAll[value] = struct{}{}
 	w.texts++
-	// The number of the text keeps phrases from spanning texts.
+	// A position of its own for each text keeps a phrase from matching across two texts.
 	w.text(allName, []uint64{w.texts}, value, options, w.m.all)
 }
 

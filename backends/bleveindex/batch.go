@@ -14,7 +14,6 @@ import (
 	"productindex/reindex"
 )
 
-// newMapper returns a mapper with this mapping.
 func (c *Config) newMapper(m mapping.IndexMapping) *mapper {
 	return &mapper{mapping: m, omitBodies: c.OmitBodies}
 }
@@ -57,8 +56,9 @@ func (b *batch) add(id string, doc index.Document, err error) {
 // changesPerGoroutine is the number of changes that are worth a goroutine.
 const changesPerGoroutine = 16
 
-// change adds changes. Several goroutines make the documents of many: unlike the batches of a run, those of changes
-// come one after the other, and beside a run one goroutine gets a small part of the processors.
+// change adds changes. Several goroutines make the documents if there are many: calls of Update follow one another,
+// while a run writes several batches at the same time, so a single goroutine would get only a small part of the
+// processors.
 func (b *batch) change(changes []reindex.Change) error {
 	docs, errs := make([]index.Document, len(changes)), make([]error, len(changes))
 	most := 2 * runtime.GOMAXPROCS(0)

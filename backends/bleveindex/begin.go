@@ -43,7 +43,7 @@ func (ix *Index) begin(ctx context.Context, name string) (*generation, error) {
 	return g, nil
 }
 
-// create creates a generation on the disk, with a mark that it was never live.
+// create makes the directory and the index of a generation, and marks it as never live.
 func (t *tenant) create(g *generation) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,7 +77,8 @@ func (t *tenant) create(g *generation) error {
 // that was this run itself and it may begin again. t.mu is held.
 func (t *tenant) passes(token int64) error {
 	if own := token == t.token && t.again; token > 0 && token <= t.token && !own {
-		return fmt.Errorf("fencing token %d after %d: %w", token, t.token, reindex.ErrFenced)
+		return fmt.Errorf("the run has fencing token %d, and a run with token %d has begun: %w", token, t.token,
+			reindex.ErrFenced)
 	}
 	return nil
 }

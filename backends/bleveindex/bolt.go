@@ -111,7 +111,7 @@ func (r *boltReader) page(id uint64) ([]byte, error) {
 	n := uint64(binary.NativeEndian.Uint32(head[12:])) + 1
 	if binary.NativeEndian.Uint64(head) != id || n > r.pages-id {
 		return nil, fmt.Errorf(
-			"%w: page %d has the number %d and %d pages",
+			"%w: the header of page %d has the number %d and a length of %d pages",
 			errBolt,
 			id,
 			binary.NativeEndian.Uint64(head),

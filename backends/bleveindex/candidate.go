@@ -40,8 +40,8 @@ func (g *generation) Search(ctx context.Context, req *bleve.SearchRequest) (resu
 	return result, nil
 }
 
-// Golden returns a check that runs golden queries against each candidate: those that load returns for its tenant. The
-// texts are searched with [Query].
+// Golden returns a check that runs golden queries against each candidate. The queries are those that load returns for
+// the candidate's tenant; their texts are searched with [Query].
 func Golden(load golden.Load) reindex.Check {
 	return golden.Check(load, func(
 		ctx context.Context, candidate reindex.Candidate, query string, top int,

@@ -44,8 +44,8 @@ func (g *generation) Commit(ctx context.Context) error {
 // publish makes a sealed generation live and retires the replaced one. It reports whether the generation is live, which
 // it can be despite an error.
 //
-// The order makes it safe against a power cut: the new generation is on the disk before the pointer names it, and the
-// pointer is on the disk before the old generation is removed.
+// The order makes the switch safe against a power cut: the new generation is on the disk before the pointer names it,
+// and the pointer is on the disk before the old generation is removed.
 func (t *tenant) publish(g *generation) (replaced bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

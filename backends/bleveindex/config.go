@@ -18,19 +18,19 @@ type Config struct {
 	// effect with each tenant's next reindex.
 	Mapping mapping.IndexMapping
 
-	// TenantMapping returns the mapping of a tenant. Mapping is used if it returns nil, or if there is no TenantMapping.
-	// It is called when a generation begins and when an index is opened, for different tenants also at the same time. The
-	// returned mapping must not be changed afterwards, and is checked like Mapping.
+	// TenantMapping returns the mapping for a tenant's products, which must not be changed afterwards. If TenantMapping
+	// is nil, or returns nil, the tenant has Mapping. TenantMapping is called when a generation begins and when an
+	// index is opened, possibly for several tenants at the same time.
 	TenantMapping func(tenant string) (mapping.IndexMapping, error)
 
 	// OmitBodies leaves the products' bodies out of the index. Hits then have only the values of fields that Mapping
-	// stores; [NewMapping] stores none. It saves about a sixth of the disk space.
+	// stores; [NewMapping] stores none. The index is then about a sixth smaller.
 	OmitBodies bool
 
-	// BatchBytes is the largest sum of the bodies of a batch, in bytes. Each batch becomes a segment of the index, and
-	// needs about a hundred times as much memory while it is written. Larger batches load faster: with 1 MiB, pcparts,
-	// a catalogue of 47,551 products, is loaded in a tenth less time, and the load needs 240 MiB of memory instead of
-	// 145 MiB. Default 416 KiB.
+	// BatchBytes is the greatest total size of the bodies in a batch, in bytes. Each batch becomes a segment of the
+	// index, and needs about a hundred times as much memory while it is written. Larger batches load faster: with 1
+	// MiB, pcparts, a catalogue of 47,551 products, is loaded in a tenth less time, and the load needs 240 MiB of
+	// memory instead of 145 MiB. Default 416 KiB.
 	BatchBytes int
 
 	// IdleTimeout is the time without a search after which a tenant's index is closed, which frees its files,
@@ -38,8 +38,8 @@ type Config struct {
 	IdleTimeout time.Duration
 
 	// MaxOpen is the largest number of tenants' indexes that are open at the same time. If one more is opened, the
-	// least recently searched one is closed, as after IdleTimeout. Indexes in use stay open even if they exceed the
-	// number. Default 0: no maximum.
+	// least recently searched one is closed, as after IdleTimeout. An index in use stays open even if the number is
+	// exceeded. Default 0: no maximum.
 	MaxOpen int
 
 	// KeepPrevious is the number of replaced generations per tenant that are kept for [Index.Rollback]. Each needs the
@@ -52,19 +52,19 @@ type Config struct {
 	KeepFor time.Duration
 
 	// ReadOnly opens a directory for searches while another process reindexes there. The Index takes no lock and
-	// changes nothing; calls that would change something fail with [ErrReadOnly]. It follows switches and updates
-	// within a second, or within ten times the time that opening the index takes if that is more. It answers from the
-	// older index until the new one is open. It needs symbolic links in a temporary directory, and an operating system
-	// on which open files can be removed.
+	// changes nothing; calls that would change something fail with [ErrReadOnly]. Searches see a switch or an update
+	// within a second, or within ten times the time that opening the index takes, whichever is longer. Until the new
+	// index is open, they use the old one. ReadOnly needs a temporary directory that can hold symbolic links, and an
+	// operating system on which open files can be removed.
 	ReadOnly bool
 
-	// Logger receives problems in the background, panics in bleve, and the removal of leftovers, with the tenant's
-	// directory. Nil discards them.
+	// Logger receives errors in the background, panics in bleve, and a note of each removal of leftovers, with the
+	// tenant's directory. Nil discards them.
 	Logger *slog.Logger
 }
 
-// With defaultBatchBytes, loading pcparts takes 56 % of the time and about 60 % of the memory of sequential batches of
-// 1,000 products.
+// Loading pcparts in batches of defaultBatchBytes takes 56 % of the time, and about 60 % of the memory, of loading it
+// in sequential batches of 1,000 products.
 const defaultBatchBytes = 416 << 10
 
 const defaultIdleTimeout = 10 * time.Minute
@@ -119,7 +119,7 @@ func (c *Config) validate() error {
 	return nil
 }
 
-// mappingOf returns the mapping of a tenant.
+// mappingOf returns the mapping for a tenant's products. It checks a mapping that TenantMapping returns.
 func (c *Config) mappingOf(tenant string) (mapping.IndexMapping, error) {
 	if c.TenantMapping == nil {
 		return c.Mapping, nil

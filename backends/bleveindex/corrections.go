@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// rareCount is the number of products from which on a word is not treated as a misspelling.
+	// A word that fewer than rareCount products have may be a misspelling.
 	rareCount = 3
 
 	maxCorrections = 3
@@ -59,7 +59,7 @@ func (x *expansion) correct(w *word) error {
 	return nil
 }
 
-// widen adds similar words to those that few products have, and longer ones to codes.
+// widen adds similar words to each word that few products have, and longer codes to each code.
 func (x *expansion) widen(words []*word) error {
 	for _, w := range words {
 		if len(w.parts) > 0 {
@@ -93,8 +93,8 @@ func isCodeLike(text string) bool {
 		strings.ContainsFunc(text, unicode.IsLetter)
 }
 
-// similar returns the terms with the smallest distance from one of some terms. It does not correct words with digits,
-// since another number means another product.
+// similar returns the terms of the index that are most similar to any of the given terms. It skips terms with digits,
+// since a different number means a different product.
 func (x *expansion) similar(terms []string) ([]candidate, error) {
 	fuzzy, ok := x.reader.(index.IndexReaderFuzzy)
 	if !ok {
@@ -129,14 +129,14 @@ func (x *expansion) similar(terms []string) ([]candidate, error) {
 	return nil, nil
 }
 
-// within returns the terms with at most the distance most from term.
+// within returns the terms of the index that begin with prefix and are at most the distance limit from term.
 func (x *expansion) within(
 	fuzzy index.IndexReaderFuzzy,
 	term string,
-	most int,
+	limit int,
 	prefix string,
 ) (found []candidate, err error) {
-	dictionary, automaton, err := fuzzy.FieldDictFuzzyAutomaton(allName, term, most, prefix)
+	dictionary, automaton, err := fuzzy.FieldDictFuzzyAutomaton(allName, term, limit, prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +209,7 @@ func (x *expansion) addPrefix(w *word, weight float64) (total uint64, err error)
 	return total, nil
 }
 
-// surface returns a word of some product whose term this is, since the term itself may be a stem.
+// surface returns a word of some product that the analyzer turns into term, which may be a stem and no word itself.
 func (x *expansion) surface(term string) (string, error) {
 	docs, err := x.reader.TermFieldReader(x.ctx, []byte(term), allName, false, false, false)
 	if err != nil {
@@ -241,7 +241,7 @@ func (x *expansion) surface(term string) (string, error) {
 	return surface, err
 }
 
-// wordIn returns a word of a body whose term this is, or "".
+// wordIn returns a word of a body that the analyzer turns into term, or "" if there is none.
 func (x *expansion) wordIn(body []byte, term string) (word string) {
 	product, err := decode(body)
 	if err != nil {

@@ -11,8 +11,8 @@
 // One directory holds the indexes of any number of tenants. Only one [Index] at a time may have it open for writing:
 //
 //	lock                     held by the process that has opened the directory
-//	t-acme/                  one directory per tenant; names that are not plain are encoded, see tenantDir
-//	t-acme/live              names the live generation, and its number of documents; replaced atomically
+//	t-acme/                  one directory per tenant; a name with characters other than a-z, 0-9, - and _ is encoded
+//	t-acme/live              the name of the live generation and its number of documents; replaced atomically
 //	t-acme/g-…/              one bleve index per generation
 //	t-acme/g-…/mark          whether the generation was ever live, and its number of documents
 //
@@ -25,7 +25,8 @@
 // MB of pcparts, a catalogue of 47,551 products, that takes 8 ms if the files are in memory, and otherwise as long as
 // the disk needs to read them. If an index is damaged, only calls for its tenant return an error, which matches
 // [reindex.ErrDamaged], and a reindex replaces the index. The number of documents of the damaged index is stored beside
-// it, so the rule on shrinking still applies. A panic in bleve becomes an error.
+// it, so the engine's MinFraction still guards against a new index that is much smaller. A panic in bleve becomes an
+// error.
 //
 // The list of segments, root.bolt, has no checksum. Its structure is checked, so that reading it cannot panic. A
 // changed value in it is detected only if bleve cannot parse it or the number of documents is wrong. An open index is
@@ -54,8 +55,8 @@
 //
 // # Capacity
 //
-// An accepted batch is on the disk when the call returns. During a load, segments are merged into a few dozen, so that
-// searches are fast right after the switch. While an index is being changed, only small segments are merged. About a
-// second after the last change, the segments are merged into fewer ones. The disk holds both generations until the old
-// one is removed.
+// When a call of Write or Update returns, its batch is on the disk. During a load, segments are merged into a few
+// dozen, so that searches are fast right after the switch. While an index is being changed, only small segments are
+// merged. About a second after the last change, the segments are merged into fewer ones. The disk holds both
+// generations until the old one is removed.
 package bleveindex

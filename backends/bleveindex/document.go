@@ -102,7 +102,7 @@ func decode(body []byte) (value any, err error) {
 		return nil, err
 	}
 	if _, err = decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the value")
+		return nil, errors.New("there is data after the value")
 	}
 	return value, nil
 }
@@ -114,7 +114,7 @@ func mapDocument(
 ) (mapped index.Document, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = fmt.Errorf("the mapping panics: %v", cause)
+			err = fmt.Errorf("the mapping panicked: %v", cause)
 		}
 	}()
 	if ours, ok := m.(*ProductMapping); ok {

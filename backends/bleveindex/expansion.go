@@ -268,8 +268,8 @@ func (x *expansion) longestJoin(i int) (int, []string, error) {
 	return 1, nil, nil
 }
 
-// sorted returns the required words and the optional, common ones.
-func (x *expansion) sorted() (required, optional []*word) {
+// partition returns the required words, and the common ones, which are optional.
+func (x *expansion) partition() (required, optional []*word) {
 	tag, _ := analyzers.Language(x.query.Language)
 	for _, w := range x.words {
 		if !w.found() {

@@ -76,7 +76,7 @@ func spellings(names string) []string {
 	return all
 }
 
-// nameSet returns the spellings of names.
+// nameSet returns the spellings of the names as a set.
 func nameSet(names string) map[string]bool {
 	set := map[string]bool{}
 	for _, name := range spellings(names) {
@@ -93,7 +93,7 @@ var (
 	words     = nameSet(nameFields + " " + textFields + " " + groupFields)
 )
 
-// isTranslated reports whether values of a field in an object are texts in several languages.
+// isTranslated reports whether an object in this field holds a text in several languages.
 func isTranslated(field string) bool { return texts[field] }
 
 // newText returns the mapping of text that can be searched for phrases, with the analyzer of that name.

@@ -30,7 +30,7 @@ func Filter(field string, values ...string) query.Query {
 	return &valueFilter{field, values}
 }
 
-// Searcher implements bleve's query. It finds the products that have the words of a value, and filters them by their
+// Searcher implements [query.Query]. It finds the products that have the words of a value, and filters them by their
 // keyword forms.
 func (f *valueFilter) Searcher(
 	ctx context.Context, reader index.IndexReader, m mapping.IndexMapping, _ search.SearcherOptions,
@@ -126,7 +126,7 @@ func (f *valueFilter) candidates(value string, m mapping.IndexMapping) []query.Q
 	return all
 }
 
-// numberOf returns the number that a value of the field represents, if it does.
+// numberOf returns the number that a value of the field represents. It reports false if the value is not a number.
 func numberOf(field, value string) (float64, bool) {
 	n, ok := numberIn(value)
 	if !ok && prices[field[strings.LastIndexByte(field, '.')+1:]] {

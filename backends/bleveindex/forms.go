@@ -100,11 +100,11 @@ func isOrdered(form string) bool {
 	return len(form) > keySize && form[0] == numeric.ShiftStartInt64 && form[keySize] == separator[0]
 }
 
-// exactDigits is the number of digits from which on a float64 does not hold every integer.
+// A float64 cannot hold every integer of exactDigits or more digits.
 const exactDigits = 16
 
-// formKey returns the key by which values are equal. It is that of the text for an integer that a float64 cannot hold,
-// since the key of the form is that of another integer.
+// formKey returns the key that equal values share. For an integer that a float64 cannot hold it returns the digits,
+// since the key in the form is that of another integer.
 func formKey(form string) string {
 	at := strings.IndexByte(form, separator[0])
 	if isOrdered(form) {

@@ -25,9 +25,9 @@ type generation struct {
 	index  bleve.Index // open while the state is writing or sealed
 	sealed reindex.Sealed
 
-	documents int64 // the current number, once it is sealed
+	documents int64 // the current number; set by Seal
 	edited    bool
-	previous  bool // it is a kept generation of a rollback
+	previous  bool // it is a kept generation that a rollback has opened
 }
 
 type state int
@@ -46,7 +46,7 @@ func (s state) String() string {
 
 // Write implements [reindex.Writer]. It writes the products as one batch, which is on the disk when Write returns, and
 // rejects those that cannot be mapped. The end of ctx does not interrupt a batch that bleve has begun to write. While
-// many changes are written to live indexes, one batch less is written at a time.
+// many changes are written to live indexes, fewer batches are written at the same time.
 func (g *generation) Write(ctx context.Context, products []reindex.Product) error {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
@@ -75,7 +75,7 @@ func (g *generation) Write(ctx context.Context, products []reindex.Product) erro
 	return b.failure()
 }
 
-// writeError returns the error of a write of n products.
+// writeError adds to err that n products could not be written, unless err is the error of a context.
 func (g *generation) writeError(n int, err error) error {
 	if ctxErr := contextError(err); ctxErr != nil {
 		return ctxErr

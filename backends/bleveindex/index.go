@@ -31,7 +31,7 @@ type Index struct {
 	disk disk
 	lock *flock.Flock // nil if the Index is read-only
 
-	share *share // of the processors, between changes and runs
+	share *share // divides the processors between changes and runs
 
 	ctx  context.Context //nolint:containedctx // ends with the Index; background work uses it
 	stop context.CancelFunc

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// kept is a kept generation.
+// kept is a replaced generation that a rollback can make live again.
 type kept struct {
 	generation string
 	replaced   time.Time // in whole milliseconds
@@ -42,7 +42,7 @@ func parseKept(content string) (list []kept, ok bool) {
 	return list, true
 }
 
-// keeps returns the generations that Config still keeps. The latest replaced one comes first in both lists.
+// keeps returns the generations in list that Config still keeps. Both lists begin with the one replaced last.
 func (c *Config) keeps(list []kept, now time.Time) []kept {
 	list = list[:min(len(list), c.KeepPrevious)]
 	if c.KeepFor > 0 {

@@ -165,7 +165,7 @@ func (l *liveIndex) verify(ctx context.Context) error {
 		}
 		of, ok := inner.(*scorch.Scorch)
 		if !ok {
-			return fmt.Errorf("the index is a %T", inner)
+			return fmt.Errorf("the index is a %T, want a *scorch.Scorch", inner)
 		}
 		reader := of.CopyReader() // keeps the files until it is closed, even if their segments are merged
 		var paths []string

@@ -141,7 +141,7 @@ func propertyAt(dm *mapping.DocumentMapping, name string) *mapping.DocumentMappi
 	return dm
 }
 
-// isProductText reports whether values of n in an object are texts in several languages.
+// isProductText reports whether an object at n holds a text in several languages, by the default mapping.
 func (m *ProductMapping) isProductText(n *node) bool {
 	return isTranslated(n.name) && n.dm == m.DefaultMapping.Properties[n.name]
 }

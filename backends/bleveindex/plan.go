@@ -19,7 +19,7 @@ type plan struct {
 	min      int
 }
 
-// Searcher is called by bleve.
+// Searcher implements [query.Query].
 func (p *plan) Searcher(
 	ctx context.Context, reader index.IndexReader, _ mapping.IndexMapping, options search.SearcherOptions,
 ) (search.Searcher, error) {

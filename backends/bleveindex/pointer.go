@@ -26,9 +26,9 @@ const (
 
 	markFile    = "mark"
 	markTemp    = "mark.new"
-	markLoading = "1 loading" // from Begin on
-	markEdited  = " edited"   // follows the number of documents if some were changed since
-	// from right before the pointer names the generation, followed by the number of documents; updates renew it
+	markLoading = "1 loading" // written by Begin
+	markEdited  = " edited"   // follows the number of documents if some of them were changed after the load
+	// followed by the number of documents; written just before the pointer names the generation, and after updates
 	markLive = "1 live"
 
 	unknown = -1 // instead of a number of documents
@@ -39,7 +39,7 @@ const (
 type pointer struct {
 	generation string
 	documents  int64
-	kept       []kept // the latest replaced first
+	kept       []kept // the one replaced last comes first
 }
 
 // line returns the content of a file as a line with its checksum.
@@ -92,9 +92,9 @@ func parsePointer(content string) (pointer, error) {
 	return pointer{}, damaged("its content is %.100q", content)
 }
 
-// readPointer returns the live generation of a tenant's directory. The error matches [reindex.ErrNoLiveIndex] if it is
-// certain that there is none, and [reindex.ErrDamaged] if the pointer or the generation that it names is missing or
-// damaged. The pointer p then holds as much as is known.
+// readPointer reads the pointer in a tenant's directory. The error matches [reindex.ErrNoLiveIndex] if it is certain
+// that there is none, and [reindex.ErrDamaged] if the pointer or the generation that it names is missing or damaged.
+// After such an error, p holds whatever is known.
 func readPointer(dir string) (p pointer, err error) {
 	path := filepath.Join(dir, pointerFile)
 	content, err := os.ReadFile(path) //nolint:gosec // the path is the index's own
@@ -122,8 +122,9 @@ func readPointer(dir string) (p pointer, err error) {
 	return p, damaged("%s names %s, which does not exist", path, p.generation)
 }
 
-// withoutPointer returns as much as is known about a tenant whose pointer is missing, or is damaged if cause is not
-// nil. If a generation may have been live, a missing pointer was lost, and the error matches [reindex.ErrDamaged].
+// withoutPointer returns whatever is known about a tenant whose pointer is missing or, if cause is not nil, damaged. If
+// the pointer is missing although a generation may have been live, it was lost, and the error matches
+// [reindex.ErrDamaged].
 func withoutPointer(dir string, cause error) (pointer, error) {
 	p := pointer{documents: unknown}
 	entries, err := os.ReadDir(dir)

@@ -28,14 +28,14 @@ type QueryOptions struct {
 	// Exact finds only products that have all words, or their plurals and synonyms. No word is corrected or left out.
 	Exact bool
 
-	// Filter, if not nil, must also match. Words are corrected or left out until a product that matches Filter is
-	// found.
+	// Filter, if it is not nil, must match every product found. Words are corrected or left out if too few products
+	// that match Filter have them.
 	Filter query.Query
 }
 
 const (
-	maxText  = 1000 // bytes of a text that are read
-	maxWords = 24   // words of a text that are searched
+	maxText  = 1000 // bytes; the rest of a text is ignored
+	maxWords = 24   // the rest of the words of a text is ignored
 	maxWord  = 24   // letters of the longest word that is split or corrected
 )
 
@@ -130,7 +130,7 @@ func (q *ProductQuery) sought() soughtTerms {
 	return q.terms
 }
 
-// Searcher is called by bleve.
+// Searcher implements [query.Query].
 func (q *ProductQuery) Searcher(
 	ctx context.Context, reader index.IndexReader, m mapping.IndexMapping, options search.SearcherOptions,
 ) (search.Searcher, error) {
@@ -152,7 +152,7 @@ func (q *ProductQuery) searcher(x *expansion) (search.Searcher, error) {
 	if err := x.parse(q.text); err != nil {
 		return nil, err
 	}
-	required, optional := x.sorted()
+	required, optional := x.partition()
 	if q.options.Exact && x.leavesOut() {
 		required = nil
 	}
@@ -201,8 +201,8 @@ func (x *expansion) filtered(q query.Query) (search.Searcher, error) {
 	return q.Searcher(x.ctx, x.reader, x.m, x.options)
 }
 
-// findsUpTo returns the number of products that a query finds within the filter, but at most most.
-func (x *expansion) findsUpTo(q query.Query, most int) (n int, err error) {
+// findsUpTo returns the number of products that a query finds within the filter, but at most limit.
+func (x *expansion) findsUpTo(q query.Query, limit int) (n int, err error) {
 	options := x.options
 	x.options = search.SearcherOptions{Score: unscored}
 	s, err := x.filtered(q)
@@ -210,17 +210,17 @@ func (x *expansion) findsUpTo(q query.Query, most int) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return matches(s, x.reader, most)
+	return matches(s, x.reader, limit)
 }
 
-// matches returns the number of matches of a searcher, but at most most, and closes it.
-func matches(s search.Searcher, reader index.IndexReader, most int) (n int, err error) {
+// matches returns the number of matches of a searcher, but at most limit, and closes the searcher.
+func matches(s search.Searcher, reader index.IndexReader, limit int) (n int, err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	ctx := &search.SearchContext{
 		DocumentMatchPool: search.NewDocumentMatchPool(s.DocumentMatchPoolSize()+1, 0),
 		IndexReader:       reader,
 	}
-	for n < most {
+	for n < limit {
 		match, err := s.Next(ctx)
 		if match == nil || err != nil {
 			return n, err

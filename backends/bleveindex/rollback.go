@@ -222,7 +222,7 @@ func (t *tenant) openKept(ctx context.Context, name string, token int64) (*gener
 	return g, nil
 }
 
-// recount is Seal for a kept generation.
+// recount is Seal for a kept generation: only the live documents are counted again.
 func (g *generation) recount(ctx context.Context) (reindex.Sealed, error) {
 	live, err := g.t.documents(ctx)
 	if err != nil {

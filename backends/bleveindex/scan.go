@@ -80,7 +80,7 @@ func (ix *Index) scan(
 	defer func() { err = errors.Join(err, reader.Close()) }()
 	snapshot, ok := reader.(*scorch.IndexSnapshot)
 	if !ok {
-		return fmt.Errorf("the index is read by a %T", reader)
+		return fmt.Errorf("bleve reads the index with a %T, want a *scorch.IndexSnapshot", reader)
 	}
 	for _, segment := range snapshot.Segments() {
 		deleted := segment.Deleted()

@@ -66,7 +66,7 @@ func checkRequest(req *bleve.SearchRequest) error {
 		return errors.New("the search request has no query; use bleve.NewMatchAllQuery to find everything")
 	case req.From < 0 || req.Size < 0 || req.From+req.Size < 0:
 		return fmt.Errorf(
-			"the search request is for %d hits from hit %d on, want numbers that are not negative",
+			"the search request has Size %d and From %d, want numbers that are not negative and do not overflow",
 			req.Size,
 			req.From,
 		)
@@ -264,7 +264,7 @@ func Body(hit *search.DocumentMatch) (json.RawMessage, bool) {
 	return json.RawMessage(body), ok
 }
 
-// fillFields adds the fields that bleve has not stored from the hit's body, and adds the highlighted fragments.
+// fillFields adds to the hit the fields that the mapping does not store, from the hit's body, and the fragments.
 func fillFields(hit *search.DocumentMatch, fields []string, marks *highlighting) error {
 	body, ok := Body(hit)
 	if !ok {

@@ -27,8 +27,8 @@ func TestSearchRequests(t *testing.T) {
 	for want, req := range map[string]*bleve.SearchRequest{
 		"is nil":                  nil,
 		"has no query":            request(func(r *bleve.SearchRequest) { r.Query = nil }),
-		"10 hits from hit -1 on":  request(func(r *bleve.SearchRequest) { r.From = -1 }),
-		"-1 hits from hit 0 on":   request(func(r *bleve.SearchRequest) { r.Size = -1 }),
+		"Size 10 and From -1":     request(func(r *bleve.SearchRequest) { r.From = -1 }),
+		"Size -1 and From 0":      request(func(r *bleve.SearchRequest) { r.Size = -1 }),
 		"not negative":            request(func(r *bleve.SearchRequest) { r.From, r.Size = math.MaxInt, math.MaxInt }),
 		"cannot use search after": request(func(r *bleve.SearchRequest) { r.SearchAfter, r.From = []string{"p1"}, 1 }),
 		"no highlighter with name": request(

@@ -6,14 +6,13 @@ import (
 	"sync"
 )
 
-// manyForShare is the number of changes in a call of Update that are worth less work of a run at the same time. Fewer
-// are written in a moment.
+// Runs give way to a call of Update with at least manyForShare changes. Fewer changes are written in a moment.
 const manyForShare = 64
 
-// share gives changes of live indexes their part of the processors beside runs. The changes of a tenant are written one
-// call after the other, by one goroutine, while a run writes as many batches at the same time as there are processors.
-// The run would thus get most of the machine, and searches would see the changes late. So while calls with many changes
-// are in progress, runs write one batch less at a time, but always at least one.
+// share leaves a part of the processors to changes of live indexes while runs go on. The changes of a tenant are
+// written one call after the other, by one goroutine, while a run writes as many batches at the same time as there are
+// processors. The run would thus get most of the machine, and searches would see the changes late. So while calls with
+// many changes are in progress, runs write at the same time one batch less than usual, but always at least one.
 //
 // A batch that has to wait begins when another one ends. It does not begin when a call ends, since the next call often
 // begins a moment later.

@@ -17,8 +17,9 @@ import (
 // segments.
 const snapshotTries = 20
 
-// snapshot creates a copy of the index in from at one point in time, even if another process writes to it. The
-// directory to must not exist. The function place copies or links a segment, which never changes, to its new path.
+// snapshot creates the directory to, with a copy of the index in from as it is at one point in time, even if another
+// process is writing to that index. The directory to must not exist. The function place copies or links a segment,
+// which never changes, to its new path.
 //
 // A writer always holds the lock of bleve's database, so snapshot reads the database without it. If two reads return
 // the same content, the file had this content at a point in time between them. At any point in time, the pages of the
@@ -132,13 +133,13 @@ func openShadow(ctx context.Context, generation string) (index bleve.Index, docu
 }
 
 // Backup copies the live index of every tenant to dir, and waits until the copies are on the disk. It creates dir if it
-// does not exist. [Open] can open dir; to restore a backup, copy dir to another place while no Index has that open.
-// Runs and searches continue during a backup, and each copy is one complete generation. Copies are checked like indexes
-// that are opened, and the error matches [reindex.ErrDamaged] if one is damaged. It is an error if dir already has a
-// tenant. After an error for one tenant, Backup continues with the others.
+// does not exist. [Open] can open dir; to restore a backup, replace the directory of an Index that is closed by a copy
+// of dir. Runs and searches continue during a backup, and each copy is one complete generation. Copies are checked like
+// indexes that are opened, and the error matches [reindex.ErrDamaged] if one is damaged. Backup returns an error for a
+// tenant that dir already has. After an error for one tenant, it continues with the others.
 //
-// While an Index has its directory open, a copy of it by another program can be damaged, unless the program copies all
-// files at one point in time, as a snapshot of the file system does.
+// Another program can copy the directory of an open Index only if it copies all files at one point in time, as a
+// snapshot of the file system does. Any other copy may be damaged.
 func (ix *Index) Backup(ctx context.Context, dir string) error {
 	if err := ix.backup(ctx, dir); err != nil {
 		return fmt.Errorf("bleveindex: back up %s to %s: %w", ix.dir, dir, err)

@@ -31,8 +31,8 @@ func otherDecimal(term string) []string {
 	return []string{term[:at] + string(other) + term[at+1:]}
 }
 
-// split adds the phrases that a word becomes with a space in it: between letters and digits, or, for a word that no
-// product has, anywhere: nhd15 is NH-D15, and gpp450b GP-P450B.
+// split adds the phrases that a word becomes with a space in it: between letters and digits, or, if no product has the
+// word, anywhere. So nhd15 finds NH-D15, and gpp450b finds GP-P450B.
 func (x *expansion) split(w *word, known bool) error {
 	letters := []rune(strings.ToLower(w.text))
 	if len(letters) > maxWord {
@@ -72,7 +72,7 @@ func cutsOf(letters []rune, known bool) (cuts [][]string) {
 		return cuts
 	}
 	for at := 1; at < len(letters) && len(letters) > 3; at++ {
-		// A single letter at the end is a part of a code only: z790a is Z790-A.
+		// Only a code may end in a single letter: z790a is Z790-A.
 		if at == len(letters)-1 && len(parts) == 1 {
 			break
 		}
@@ -115,7 +115,7 @@ func isOfNumber(letters []rune, i int) bool {
 	return unicode.IsDigit(letters[i])
 }
 
-// phraseOf returns the terms of the words, or nil if no product has one of them.
+// phraseOf returns the terms of the words, or nil if one of the terms is in no product.
 func (x *expansion) phraseOf(words []string) ([]string, error) {
 	var phrase []string
 	for _, part := range words {

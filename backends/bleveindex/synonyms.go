@@ -21,9 +21,10 @@ import (
 const ProductSynonyms = "products"
 
 // DefineSynonyms adds synonyms to a collection: to [ProductSynonyms], or to the collection of a synonym source that the
-// host has added to the mapping. A definition has equivalent terms, or terms that are also found by others. [Query]
-// supports synonyms of up to three words; bleve's own queries support single words. Synonyms are part of the mapping,
-// not of the index, so new ones apply from the next Open.
+// host has added to the mapping. The Synonyms of a definition without Input are equivalent. With Input, a query for a
+// term in Input also finds products with one of the Synonyms. [Query] supports synonyms of up to three words; bleve's
+// own queries support single words. Synonyms are part of the mapping, not of the index, so new ones apply from the next
+// Open.
 //
 //	tv := &bleve.SynonymDefinition{Synonyms: []string{"tv", "television"}}
 //	err := mapping.DefineSynonyms(bleveindex.ProductSynonyms, tv)
@@ -100,11 +101,11 @@ func addSynonyms(terms map[string][]string, input, synonyms []string) {
 	}
 }
 
-// expand returns the synonyms of a query's terms, in the form in which bleve takes them before a search.
+// expand returns the synonyms of a query's terms, as the PreSearchData of a search request.
 func (t *thesaurus) expand(ctx context.Context, q query.Query, m mapping.IndexMapping) (map[string]any, error) {
 	synonyms, ok := m.(mapping.SynonymMapping)
 	if t == nil || !ok {
-		return nil, nil //nolint:nilnil // nothing to give
+		return nil, nil //nolint:nilnil // without synonyms there is nothing to add
 	}
 	found, err := query.ExtractSynonyms(ctx, synonyms, thesaurusReader{t: t}, q, search.FieldTermSynonymMap{})
 	if err != nil {
@@ -113,7 +114,7 @@ func (t *thesaurus) expand(ctx context.Context, q query.Query, m mapping.IndexMa
 	return map[string]any{search.SynonymPreSearchDataKey: found}, nil
 }
 
-// thesaurusReader makes a thesaurus readable for bleve, which expects one in an index.
+// thesaurusReader lets bleve, which reads synonyms from an index, read those of a thesaurus.
 type thesaurusReader struct {
 	index.IndexReader
 
@@ -218,7 +219,7 @@ func (x *expansion) expandSynonyms() error {
 	return nil
 }
 
-// addSynonym adds a synonym of adjacent words to each of them: a product with the synonym matches all of the words.
+// addSynonym adds a synonym of adjacent words to each of them, so that a product with the synonym matches all of them.
 func (x *expansion) addSynonym(words []*word, synonym string) error {
 	phrase := strings.Fields(synonym)
 	for _, term := range phrase {

@@ -12,12 +12,12 @@ import (
 	"productindex/reindex"
 )
 
-// tenant is the state of one tenant in this process: the live index and the generations in progress.
+// tenant is what this process knows of one tenant: the live index and the generations in progress.
 type tenant struct {
 	ix   *Index
 	name string
 	dir  string
-	live atomic.Pointer[liveIndex] // nil while it is not open
+	live atomic.Pointer[liveIndex] // nil unless the live index is open
 
 	mu      sync.Mutex               // guards the fields below, the pointer and the marks
 	busy    map[string]bool          // the generations whose directories this process uses or removes
@@ -26,7 +26,7 @@ type tenant struct {
 	idle    chan struct{}            // closed when the closing of an idle live index has ended; nil if there was none
 	damage  damage
 	token   int64         // the greatest fencing token of a generation
-	again   bool          // the run with that token has no generation any more, and may begin again
+	again   bool          // the run with that token no longer has a generation, and may begin again
 	freed   chan struct{} // closed and replaced when a generation is no longer in use
 	closed  bool
 
@@ -147,7 +147,8 @@ func (t *tenant) openGeneration(p pointer) (*liveIndex, error) {
 	return l, nil
 }
 
-// opened makes l the live index and ends the opening, unless another generation has become live.
+// opened ends the opening o, whose result is l or err. It makes l the live index, unless another generation has become
+// live.
 func (t *tenant) opened(o *opening, l *liveIndex, err error) {
 	t.mu.Lock()
 	if err != nil && t.ix.cfg.ReadOnly {
@@ -236,8 +237,8 @@ func (t *tenant) removeLater(name string) {
 // remove removes a generation from the disk. It logs a failure; a later Reap then removes the generation.
 func (t *tenant) remove(name string) {
 	if err := t.discard(name); err != nil {
-		t.ix.cfg.Logger.Error("cannot remove an old generation; Reap tries again", "dir", t.dir, "generation", name,
-			"error", err)
+		t.ix.cfg.Logger.Error("cannot remove an old generation; the next Reap will try again", "dir", t.dir,
+			"generation", name, "error", err)
 	}
 }
 

@@ -10,10 +10,10 @@ import (
 )
 
 // changingPlan defines how segments are merged while an index is changed. Each group of changes is a segment of a few
-// products. In bleve's own plan a segment of up to 2,000 products is small, so each of these leads to another merge of
-// hundreds of products, or of the whole index; with 80 changes per second that took four times as much time as
-// everything else. With this plan up to about 20 small segments remain beside the large ones, the smallest are merged
-// first, and a large segment is merged when a third of it has been replaced.
+// products. By bleve's own plan, segments of up to 2,000 products are small, so each group of changes leads to another
+// merge of hundreds of products or of the whole index; with 80 changes per second, these merges took four times as much
+// time as everything else. By this plan, up to about 20 small segments remain beside the large ones, the smallest are
+// merged first, and a large segment is merged when a third of it has been replaced.
 var changingPlan = map[string]any{
 	"FloorSegmentSize":     20,
 	"SegmentsPerMergeTask": 8,
@@ -29,8 +29,9 @@ func restingPlan() *mergeplan.MergePlanOptions {
 }
 
 // bleve removes the files of merged segments at the next write to the index, if nothing reads them by then. After the
-// last merge there may be no further write, and the index would stay up to half as large again. So a tidier first
-// merges the segments by restingPlan, and then makes writes that change nothing until the files are removed.
+// last merge there may be no further write, and the index would stay up to half as large again as it need be. So a
+// tidier first merges the segments by restingPlan, and then makes writes that change nothing until the files are
+// removed.
 
 func init() { //nolint:gochecknoinits // bleve reads its registry without a lock
 	scorch.RegistryEventCallbacks[backgroundCallback] = backgroundEvent
@@ -45,7 +46,7 @@ func backgroundEvent(event scorch.Event) bool {
 		tidierOf(event.Scorch).start()
 	}
 	if event.Kind == scorch.EventKindCloseStart {
-		tidierOf(event.Scorch).stop() // even if it was not started, since the merger may still make progress
+		tidierOf(event.Scorch).stop() // even if it is not running, since progress of the merger could still start it
 	}
 	if event.Kind == scorch.EventKindClose {
 		tidiers.Delete(event.Scorch)

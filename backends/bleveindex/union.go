@@ -39,7 +39,7 @@ func (u *union) Next(ctx *search.SearchContext) (*search.DocumentMatch, error) {
 	for {
 		first, n := u.first()
 		if first == nil {
-			return nil, nil //nolint:nilnil // as bleve has it
+			return nil, nil //nolint:nilnil // as in bleve's own searchers
 		}
 		match, err := u.take(ctx, first, n >= u.least)
 		if match != nil || err != nil {

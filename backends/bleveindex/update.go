@@ -122,7 +122,8 @@ func (g *generation) edit(ctx context.Context, b *batch) error {
 	return g.t.syncStore(g.name)
 }
 
-// writeCounted writes the batch to a sealed index, together with the new number of documents.
+// writeCounted writes the batch to a sealed index, together with the number of documents afterwards. It returns the
+// numbers of documents before and after the batch.
 func (b *batch) writeCounted(ctx context.Context, complete bleve.Index) (before, after int64, err error) {
 	err = guard(func() error {
 		before, after, err = documentsAfter(complete, b.ops)
@@ -185,8 +186,8 @@ func (l *liveIndex) newMapper() (mp *mapper, err error) {
 	return mp, nil
 }
 
-// mappingBefore returns the mapping with which an index was built, from the mapping that bleve has read from it. A
-// mapping of a type of the host's own cannot be restored from the stored JSON, so mappingBefore returns now instead.
+// mappingBefore returns the mapping with which an index was built, from the mapping that bleve has read from it. If now
+// is of a type of the host's own, it cannot be restored from the stored JSON, so mappingBefore returns now itself.
 func mappingBefore(now, stored mapping.IndexMapping) mapping.IndexMapping {
 	impl, ok := stored.(*mapping.IndexMappingImpl)
 	if !ok {
@@ -220,7 +221,7 @@ func documentsAfter(complete bleve.Index, ops *index.Batch) (before, after int64
 	defer func() { err = errors.Join(err, reader.Close()) }()
 	snapshot, ok := reader.(*scorch.IndexSnapshot)
 	if !ok {
-		return 0, 0, fmt.Errorf("bleve reads the index with a %T", reader)
+		return 0, 0, fmt.Errorf("bleve reads the index with a %T, want a *scorch.IndexSnapshot", reader)
 	}
 	var upserts, deletions []string
 	for id, doc := range ops.IndexOps {
@@ -267,7 +268,7 @@ func expectedDocuments(opened bleve.Index) (n int64, err error) {
 func checkDocuments(opened bleve.Index, n, said int64) error {
 	expected, err := expectedDocuments(opened)
 	if err != nil {
-		return damaged("its number of documents: %w", err)
+		return damaged("its number of documents cannot be read: %w", err)
 	}
 	if expected == unknown {
 		expected = said

@@ -28,7 +28,7 @@ const (
 
 // verify checks the files of a generation before bleve opens them. With damaged files bleve panics, runs out of memory
 // or returns wrong results, and it creates missing files. The error matches [reindex.ErrDamaged] if a file is missing
-// or damaged. After any other error that is not known.
+// or damaged. Any other error leaves that open.
 func verify(ctx context.Context, dir string) error {
 	if err := verifyMeta(filepath.Join(dir, metaFile)); err != nil {
 		return err
@@ -87,12 +87,12 @@ func verifyMeta(path string) error {
 		return damaged("%s: %w", path, err)
 	}
 	if meta.IndexType != scorch.Name {
-		return damaged("%s: the type of the index is %.20q", path, meta.IndexType)
+		return damaged("%s: the type of the index is %.20q, want %q", path, meta.IndexType, scorch.Name)
 	}
 	return nil
 }
 
-// missing returns err, which for a missing file matches [reindex.ErrDamaged].
+// missing returns err. If err means that a file does not exist, the result matches [reindex.ErrDamaged].
 func missing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return damaged("%w", err)
@@ -186,7 +186,7 @@ func verifySegment(ctx context.Context, file *os.File, buffer []byte) error {
 		return err
 	}
 	if binary.BigEndian.Uint32(want[:]) != sum.Sum32() {
-		return damaged("its checksum is %08x, not %x", sum.Sum32(), want)
+		return damaged("its checksum is %08x, want %x", sum.Sum32(), want)
 	}
 	return nil
 }

@@ -41,8 +41,8 @@ const (
 )
 
 // liveDefinition is the definition of a tenant's alias if there is no alias yet to take it from. It makes the
-// generation the write index: an alias cannot have two of them, so the switch fails if another index has got the alias
-// meanwhile.
+// generation the write index: an alias cannot have two of them, so the switch fails if another index has been given the
+// alias meanwhile.
 func liveDefinition() definition { return definition{keyWriteIndex: json.RawMessage("true")} }
 
 // hiddenDefinition is the definition of an alias that only this package uses.
@@ -218,7 +218,7 @@ func (t target) String() string {
 
 func (t target) sorted() []string { return slices.Sorted(maps.Keys(t.indexes)) }
 
-// same reports whether both are the same indexes.
+// same reports whether both targets have the same indexes.
 func (t target) same(other target) bool {
 	return t.concrete == other.concrete && slices.Equal(t.sorted(), other.sorted())
 }

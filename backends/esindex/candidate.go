@@ -33,8 +33,8 @@ func (g *generation) Search(ctx context.Context, body json.RawMessage) (answer j
 	return answer, err
 }
 
-// Golden returns a check that runs golden queries against each candidate: those that load returns for its tenant. A
-// product matches if it contains all words of the query, in any fields.
+// Golden returns a check that runs golden queries against each candidate. The queries are those that load returns for
+// the candidate's tenant. A product matches if it contains all words of the query, in any fields.
 func Golden(load golden.Load) reindex.Check {
 	return golden.Check(load, func(
 		ctx context.Context, candidate reindex.Candidate, query string, top int,

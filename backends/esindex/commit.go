@@ -99,9 +99,9 @@ func (g *generation) unchanged(now target) error {
 	}
 	return reindex.Public(
 		fmt.Errorf("esindex: alias %s pointed to %v when the run began and points to %v now: another run or someone else "+
-			"has moved it; the alias was not changed, start the run again", g.names.live, g.before, now),
-		"another run or someone else has moved the tenant's alias since the run began; it was not changed, "+
-			"start the run again")
+			"has moved it; this run changed nothing, so start it again", g.names.live, g.before, now),
+		"another run or someone else has moved the tenant's alias since the run began; this run changed nothing, "+
+			"so start it again")
 }
 
 // planAliases adds the actions that move the tenant's alias, and the aliases that others added to the live index. If an

@@ -16,7 +16,7 @@ type Config struct {
 	// Settings are the settings of each new index: a JSON object, as in the body of "create index", nested or flat.
 	// During the load, refreshes and replicas are off. Seal then sets refresh_interval, number_of_replicas and
 	// auto_expand_replicas to the values given here, or else in a template, or else to the server's defaults. Default:
-	// the limit on fields, see DefaultMappings.
+	// only the limit on fields that [DefaultMappings] describes.
 	Settings []byte
 
 	// Mappings are the mappings of each new index: a JSON object, as in the body of "create index". The key

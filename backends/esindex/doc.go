@@ -5,8 +5,8 @@
 //	engine, err := reindex.New(source, index, nil)
 //
 // If a server rejects a feature that it does not know, the [Index] leaves that feature out of its settings and mappings
-// from then on. OpenSearch does not support "subobjects": see [DefaultMappings]. Use an *elastictransport.Client for
-// it, since an *elasticsearch.Client refuses OpenSearch.
+// from then on. OpenSearch does not support "subobjects": see [DefaultMappings]. For OpenSearch, use an
+// *elastictransport.Client, since an *elasticsearch.Client refuses to work with it.
 //
 // Searches of a tenant go to the alias <prefix>-<tenant> (see [Index.Alias]). Each run fills an index of its own beside
 // the live one, <prefix>-<tenant>-<time>.<random>, which wildcards do not match, and then moves the alias in one atomic
@@ -23,7 +23,7 @@
 //   - ResponseHeaderTimeout of some minutes, so that a call to a server that has stopped answering fails.
 //   - no compression on a fast network: it costs more than it saves.
 //
-// Other settings make runs slower, not wrong.
+// Other settings make runs slower, but do no harm.
 //
 // # Batches
 //

@@ -209,7 +209,7 @@ func (g *generation) resumable(e entry, exists bool) error {
 	case !ours || !e.fenced(g.name) || m.Load == nil:
 		return fmt.Errorf("esindex: index %s: %w", g.name, reindex.ErrNoGeneration)
 	case g.token <= e.token(g.name):
-		return fmt.Errorf("esindex: index %s, token %d: %w", g.name, g.token, reindex.ErrFenced)
+		return fmt.Errorf("esindex: index %s, fencing token %d: %w", g.name, g.token, reindex.ErrFenced)
 	}
 	return nil
 }

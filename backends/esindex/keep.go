@@ -18,7 +18,8 @@ type keeping struct {
 	documents int64 // the number of products when it was replaced; -1: not known, or edited since
 }
 
-// keptAlias returns the name of that alias.
+// keptAlias returns the name of the alias with a record of when a generation was replaced, and how many products it
+// held.
 func (n names) keptAlias(replaced time.Time, documents int64) string {
 	count := ""
 	if documents >= 0 {
@@ -100,7 +101,7 @@ func (ix *Index) release(ctx context.Context, n names) (released []string, err e
 		return nil, err
 	}
 	for _, k := range ix.beyond(all, ix.cfg.KeepPrevious) {
-		what := "ending the keeping of index " + k.index
+		what := "releasing kept index " + k.index
 		if err := ix.updateAliases(ctx, what, []action{dropAlias(k.index, k.alias)}); err != nil {
 			return released, err
 		}

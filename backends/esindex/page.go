@@ -30,11 +30,11 @@ func (p *page) readFrom(body io.Reader) error {
 	return nil
 }
 
-// scroll returns the id of the search's scroll. The search for it is fast: it stands before the hits.
+// scroll returns the id of the scroll. It is found fast, since it precedes the hits.
 func (p *page) scroll() string { return gjson.Get(p.text, "_scroll_id").String() }
 
-// more reports whether another page follows one that ends at so many products: this one has products, and there are
-// more.
+// more reports whether another page follows this one: it has products, and the search has found more than the first end
+// ones.
 func (p *page) more(end int64) bool {
 	return gjson.Get(p.text, "hits.total.value").Int() > end && gjson.Get(p.text, "hits.hits.0").Exists()
 }

@@ -170,7 +170,7 @@ func (g *generation) takeOver(ctx context.Context) error {
 		case index == g.name || !e.olderThan(index, g.token):
 		case e.isKept(g.names) && e.fenced(index):
 			err = g.ix.disown(ctx, index, e)
-		case !e.published(g.names, index) && !e.isKept(g.names): // also if somebody gave an alias to it: then it stays
+		case !e.published(g.names, index) && !e.isKept(g.names): // sweep keeps it if somebody added an alias to it
 			_, err = g.ix.sweep(ctx, g.names, index)
 		}
 		if err != nil {

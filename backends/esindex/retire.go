@@ -74,7 +74,7 @@ func (ix *Index) removeUnused(ctx context.Context, n names, index, why string) (
 	return true, ix.remove(ctx, index, why)
 }
 
-// remove deletes an index if it exists. The log entry gives the reason why.
+// remove deletes an index if it exists, and logs why.
 func (ix *Index) remove(ctx context.Context, index, why string) error {
 	err := call(ctx, ix.transport, "deleting index "+index, esapi.IndicesDeleteRequest{Index: []string{index}}, nil)
 	if hasType(err, typeNotFound) {

@@ -14,7 +14,7 @@ import (
 )
 
 // A catalogue can have many fields that are objects in some products and values in others, but the server names only
-// one such field of a product at a time. So after the first such field the generation will be given up, but its run
+// one such field of a product at a time. So a generation that meets such a field will be given up, but its run still
 // reads the source to the end. The survey examines the remaining products instead of sending them, so that the next
 // generation has all of these fields in its mappings from the start.
 

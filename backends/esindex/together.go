@@ -41,9 +41,9 @@ func (w writer) writeTogether(ctx context.Context, sent []reindex.Product, unfit
 	return together(unfit, errs[:n])
 }
 
-// together returns the error of changes that several requests have sent: one of a request that has failed for good,
-// else one of a request that was refused, else one of a request that can be repeated, else the products that were
-// refused.
+// together returns the error of changes that several requests have sent. If a request failed as a whole, it returns the
+// error of the worst failure: one for good before a refusal, and a refusal before one that can be retried. Otherwise
+// the error reports the products that were refused.
 func together(unfit []reindex.ItemError, errs []error) error {
 	all := &reindex.BatchError{Items: unfit}
 	var worst error
@@ -64,7 +64,7 @@ func together(unfit []reindex.ItemError, errs []error) error {
 	return nil
 }
 
-// severity orders the errors of requests by what the caller can do: nothing to do, wait, send less, give up.
+// severity orders the errors of requests by the caller's remedy: none is needed, wait, send less, give up.
 func severity(err error) int {
 	switch {
 	case err == nil:

@@ -20,13 +20,13 @@ var (
 )
 
 // Update implements [reindex.Updater]. It writes to the live index through the tenant's alias, and never creates an
-// index. An index that has the name of the alias does not count as live. Many changes are sent in up to four requests at
-// the same time. Searches see the changes after the index's refresh_interval, or after Settle.
+// index. An index that has the name of the alias does not count as live. Many changes become up to four requests, which
+// are sent at the same time. Searches see the changes after the index's refresh_interval, or after Settle.
 //
 // Update returns an error that is not temporary if the alias points to several indexes, accepts no writes, or has a
-// routing that sends products to other shards than a run does. If the last Update was less than a second ago, the
-// changes may have been written nevertheless. Update rejects the same products as Write. A deletion
-// with an id that no product can have succeeds.
+// routing that sends products to other shards than a run does. Even then, the changes may have been written if the last
+// Update was less than a second ago. Update rejects the same products as Write. A deletion with an id that no product
+// can have succeeds.
 func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return err
@@ -54,9 +54,9 @@ func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Ch
 	return reindex.Temporary(err) // another index is live now
 }
 
-// updateAgain writes the changes as the last Update of the tenant did, if that was a moment ago. Meanwhile, it looks
-// whether the same index is still live and still takes updates. If not, it reports false, and the changes have to be
-// written anew.
+// updateAgain writes the changes to the index of the tenant's last Update, if that was less than lookAgain ago. At the
+// same time it checks whether that index is still live and still accepts updates. If not, or if there was no such
+// Update, it reports false, and the caller must write the changes again.
 func (ix *Index) updateAgain(
 	ctx context.Context, n names, sent []reindex.Product, unfit []reindex.ItemError,
 ) (done bool, err error) {
@@ -87,13 +87,13 @@ func (ix *Index) updateAgain(
 // lookAgain is the time after which Update looks at the live index before it writes.
 const lookAgain = time.Second
 
-// lookedAt is the writer of a live index, and the time at which the index was found to take updates.
+// lookedAt is the writer of a live index, and the time at which the index was seen to accept updates.
 type lookedAt struct {
 	writer writer
 	when   time.Time
 }
 
-// lastLive returns the writer that noteLive has recorded a moment ago.
+// lastLive returns the writer that noteLive recorded, if that was less than lookAgain ago.
 func (ix *Index) lastLive(tenant string) (w writer, known bool) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()

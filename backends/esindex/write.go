@@ -25,8 +25,8 @@ const (
 const bulkQuery = "/_bulk?require_alias=true&filter_path=errors,items.*.status," +
 	"items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
 
-// Write implements [reindex.Generation]. It rejects products with an id of more than 512 bytes, and products nested
-// more than 100 levels deep.
+// Write implements [reindex.Writer]. It rejects products with an id of more than 512 bytes, and products nested more
+// than 100 levels deep.
 func (g *generation) Write(ctx context.Context, batch []reindex.Product) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -139,7 +139,7 @@ func admissible(p reindex.Product) error {
 	case len(p.Body) == 0:
 		return errors.New("the body is empty")
 	case bytes.IndexByte(p.Body, '\n') >= 0:
-		return errors.New("the body is more than one line")
+		return errors.New("the body has more than one line")
 	case deeperThan(p.Body, maxNesting):
 		return fmt.Errorf("the body is nested more than %d levels deep, which can crash the server", maxNesting)
 	}

@@ -185,7 +185,7 @@ func (g *generation) create(ctx context.Context, settings *meilisearch.Settings)
 	if err == nil && index == nil {
 		err = reindex.Public(
 			fmt.Errorf("meiliindex: index %s of tenant %q was deleted right after it was created", g.uid, g.tenant),
-			"somebody has deleted the new index right after it was created")
+			"somebody deleted the new index right after it was created")
 	}
 	if err == nil {
 		g.created = index.CreatedAt

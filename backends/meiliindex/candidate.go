@@ -32,8 +32,8 @@ func (g *generation) Search(ctx context.Context, query string,
 	return answer, explain(ctx, "search", g.uid, err)
 }
 
-// Golden returns a check that runs golden queries against each candidate: those that load returns for its tenant. The
-// number of products that a query finds is the server's estimate.
+// Golden returns a check that runs golden queries against each candidate. The queries are those that load returns for
+// the candidate's tenant. The number of products that a query finds is the server's estimate.
 func Golden(load golden.Load) reindex.Check {
 	return golden.Check(load, func(ctx context.Context, candidate reindex.Candidate, query string,
 		top int) (found golden.Found, err error) {

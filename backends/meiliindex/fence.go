@@ -15,7 +15,8 @@ import (
 // live.
 
 // checkToken returns an error that matches [reindex.ErrFenced] if the token is not greater than the tokens of all other
-// indexes in all. The index uid, and those that an earlier attempt of this run has left, may have the same token.
+// indexes in all. The index with this uid, and indexes that earlier attempts of this run have left, may have the same
+// token.
 func (ix *Index) checkToken(tenant, uid string, token int64, all []staging) error {
 	for _, s := range all {
 		mine := s.uid == uid || s.instance == ix.instance && !ix.isOpen(tenant, s.stagingName)

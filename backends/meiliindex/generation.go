@@ -17,9 +17,9 @@ type generation struct {
 	id      stagingName // the parsed uid of its index
 	uid     string      // the current uid of its index, which is that of id except during a move
 	mark    string      // the uid of its mark
-	next    *place      // the uids to which a move in progress changes both
+	next    *place      // the uids that a move in progress gives to both
 	created time.Time   // the creation time of its index, by the server's clock
-	back    bool        // it is a kept index of a rollback
+	back    bool        // it is a kept index that a rollback has opened
 	left    bool        // leave has ended it
 
 	writer  *writer
@@ -125,7 +125,7 @@ func (g *generation) checkIdentity(ctx context.Context) error {
 
 func (g *generation) errGone() error {
 	err := reindex.Public(fmt.Errorf("meiliindex: index %s of tenant %q was deleted during the load", g.uid, g.tenant),
-		"somebody has deleted the new index during the load")
+		"somebody deleted the new index during the load")
 	if g.id.token != noToken {
 		return fmt.Errorf("%w: %w", err, reindex.ErrFenced)
 	}

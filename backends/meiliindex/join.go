@@ -115,8 +115,7 @@ func (j *joined) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	return j.writer.docs.refused(), nil
 }
 
-// explain returns the error of a call. If the load has ended it is an error that matches [reindex.ErrFenced] instead of
-// err.
+// explain returns err, the error of a call, or an error that matches [reindex.ErrFenced] if the load has ended.
 func (j *joined) explain(ctx context.Context, err error) error {
 	if _, temporary := errors.AsType[*reindex.TemporaryError](err); err == nil || temporary || ctx.Err() != nil {
 		return err

@@ -30,7 +30,7 @@ type keptIndex struct {
 	stamp stamp
 }
 
-// keptAmong returns the replaced ones of the indexes, the latest replaced first.
+// keptAmong returns those of the indexes that were replaced, the latest replaced first.
 func keptAmong(all []staging) (kept []keptIndex) {
 	for _, s := range all {
 		if is, ok := s.kept(); ok {
@@ -43,7 +43,7 @@ func keptAmong(all []staging) (kept []keptIndex) {
 	return kept
 }
 
-// kept returns the replaced ones of the indexes that Config keeps, the latest replaced first.
+// kept returns those of the indexes that were replaced and that Config keeps, the latest replaced first.
 func (ix *Index) kept(tenant string, all []staging) []keptIndex {
 	kept := keptAmong(all)
 	over := ix.beyond(tenant, kept)

@@ -70,7 +70,7 @@ func TestPublicMessages(t *testing.T) {
 		checkPublic(t, explain(t.Context(), test.action, secretUID, test.err), test.want)
 	}
 	g := &generation{uid: secretUID, tenant: "acme", id: stagingName{token: noToken}}
-	checkPublic(t, g.errGone(), "somebody has deleted the new index during the load")
+	checkPublic(t, g.errGone(), "somebody deleted the new index during the load")
 	checkPublic(t, outcome(&meilisearch.Task{Status: meilisearch.TaskStatusCanceled}),
 		"somebody has canceled a task on the server")
 	if !errors.Is(explain(t.Context(), "documents.add", secretUID, apiError(http.StatusBadRequest, "x")),

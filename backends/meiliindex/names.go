@@ -47,8 +47,7 @@ func markName(instance string, token int64, number uint32) stagingName {
 
 func (n stagingName) isMark() bool { return n.number == 0 || n.number&markBit != 0 }
 
-// isOlder reports whether the name belongs to a run with a smaller token. Without one of the two tokens it reports
-// false.
+// isOlder reports whether the name belongs to a run with a smaller token. If either has no token, it reports false.
 func (n stagingName) isOlder(token int64) bool {
 	return n.token != noToken && token != noToken && n.token < token
 }

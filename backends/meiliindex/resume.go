@@ -27,7 +27,7 @@ func (ix *Index) resume(ctx context.Context, tenant, name string) (*generation, 
 		return nil, err
 	}
 	if owner := ix.owner(tenant, s.stagingName); !fenced || owner != nil && owner.id.token >= token {
-		return nil, fmt.Errorf("meiliindex: generation %s of tenant %q, token %d: %w", name, tenant, token,
+		return nil, fmt.Errorf("meiliindex: generation %s of tenant %q, fencing token %d: %w", name, tenant, token,
 			reindex.ErrFenced)
 	}
 	all, err := ix.list(ctx, tenant)
@@ -88,7 +88,7 @@ func (g *generation) seize(ctx context.Context, s staging) error {
 		if _, err := g.ix.resumable(ctx, g.tenant, g.Name()); err != nil {
 			return err
 		}
-		return reindex.Temporary(fmt.Errorf("meiliindex: generation %s of tenant %q has got another uid meanwhile",
+		return reindex.Temporary(fmt.Errorf("meiliindex: generation %s of tenant %q was given another uid meanwhile",
 			g.Name(), g.tenant))
 	}
 	if !s.isClosed() {

@@ -43,8 +43,8 @@ type language struct {
 	ends  suffixes
 }
 
-// languages holds the languages by tag. Czech and Greek are stemmed by suffixes, Ukrainian and Bulgarian like any
-// Cyrillic text. Thai has no endings, and is split into pairs of characters.
+// languages holds the languages by tag. Czech and Slovak words lose their case endings. Bulgarian, Greek and Ukrainian
+// are stemmed like any text in their scripts. Thai has no endings, and is split into pairs of characters.
 var languages = map[string]language{
 	"ar": {bleve: ar.AnalyzerName, words: ar.StopName}, "bg": {words: bg.StopName}, "ca": {words: ca.StopName},
 	"ckb": {bleve: ckb.AnalyzerName, words: ckb.StopName}, "cs": {words: cs.StopName, ends: czechEnds},

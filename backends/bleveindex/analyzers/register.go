@@ -23,8 +23,8 @@ const (
 // For returns the name of the analyzer of a language. The tag must be one that [Language] returns.
 func For(tag string) string { return prefix + "language-" + tag }
 
-// shared builds every analyzer only once per process; they have no state. bleve would build one for each mapping, and
-// each open index has a mapping of its own. The analyzers of all languages take 30 ms and 6 MB, most of it for the
+// shared builds each analyzer once per process, since analyzers have no state. bleve would build one for each mapping,
+// and each open index has a mapping of its own. The analyzers of all languages take 30 ms and 6 MB, most of it for the
 // stems of Polish.
 var shared = registry.NewCache()
 

@@ -14,8 +14,9 @@ var singular = map[string]string{
 	"mice": "mous", "geese": "goos", "knives": "knif",
 }
 
-// stem reduces singular and plural of a folded word to the same stem, if that is safe in (nearly) all languages of its
-// script: words with the same stem have the same meaning. It does not change words with digits.
+// stem returns the stem that the singular and the plural of a folded word share. It removes only endings that are safe
+// to remove in nearly all languages of a script, so words with the same stem have the same meaning. It does not change
+// words with digits.
 func stem(word []byte) []byte {
 	if to, ok := singular[string(word)]; ok {
 		return []byte(to)

@@ -75,12 +75,12 @@ func New(dictionary []byte) (*Codec, error) {
 		zstd.WithLowerEncoderMem(true),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("compress bodies: %w", err)
+		return nil, fmt.Errorf("create an encoder of bodies: %w", err)
 	}
 	decoder, err := zstd.NewReader(nil, zstd.WithDecoderDictRaw(dictionaryID, dictionary), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxMemory(maxSize))
 	if err != nil {
-		return nil, fmt.Errorf("decompress bodies: %w", err)
+		return nil, fmt.Errorf("create a decoder of bodies: %w", err)
 	}
 	return &Codec{dictionary: dictionary, encoder: encoder, decoder: decoder}, nil
 }
@@ -104,17 +104,17 @@ func (c *Codec) Encode(body []byte) []byte {
 	return body
 }
 
-// Decode returns the body of which Encode has returned the stored form.
+// Decode returns the body from the result of Encode.
 func (c *Codec) Decode(stored []byte) ([]byte, error) {
 	if !bytes.HasPrefix(stored, frame) {
 		return stored, nil
 	}
 	if c == nil {
-		return nil, fmt.Errorf("a body of %d compressed bytes cannot be read: its dictionary is missing", len(stored))
+		return nil, fmt.Errorf("cannot decompress a body of %d compressed bytes: its dictionary is missing", len(stored))
 	}
 	body, err := c.decoder.DecodeAll(stored, nil)
 	if err != nil {
-		return nil, fmt.Errorf("decompress a body of %d compressed bytes: %w", len(stored), err)
+		return nil, fmt.Errorf("cannot decompress a body of %d compressed bytes: %w", len(stored), err)
 	}
 	return body, nil
 }

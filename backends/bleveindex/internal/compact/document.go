@@ -125,7 +125,7 @@ func (d *Doc) newField(name string, p *part) *field {
 	return f
 }
 
-// AddIDField is called by scorch.
+// AddIDField adds a field with the id. scorch calls it.
 func (d *Doc) AddIDField() {
 	const name = "_id"
 	token := d.buffer.tokens.take(1)

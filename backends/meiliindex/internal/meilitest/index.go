@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// index is an index of the server.
+// index is an emulated index.
 type index struct {
 	primaryKey       string // empty if the index has none yet
 	created, updated time.Time
 	settings         *object         // the settings that were set; all others have their defaults
-	fields           []string        // in the order in which documents brought them
+	fields           []string        // in the order in which they first appeared in documents
 	known            map[string]bool // the names in fields
 	slots            []*object       // the documents in internal order; nil in place of a deleted one
 	places           map[string]int  // the slots by the ids of the documents

@@ -23,7 +23,7 @@ type call struct {
 	ndjson bool
 }
 
-// answer is the status and the body of an answer. A nil body means none.
+// answer holds the status and the body of a response, which has no body if body is nil.
 type answer struct {
 	status int
 	body   any
@@ -242,7 +242,7 @@ func size(n int) string {
 	return sprintf("%d B", n)
 }
 
-// json parses a body that is not of documents.
+// json parses the body of a request that does not add documents.
 func (c *call) json() (any, error) {
 	s := &scanner{data: c.body}
 	text, err := s.value()

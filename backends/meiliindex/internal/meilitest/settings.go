@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// settingPart is one setting.
+// settingPart describes one setting.
 type settingPart struct {
 	name     string
 	fallback any
