@@ -143,7 +143,7 @@ func postings(t *testing.T, reader index.IndexReader, field, term string) string
 	return fmt.Sprint(docs)
 }
 
-// A document has the terms that bleve gives it, for all contents of its fields, and also if a segment reads it several
+// A document has the terms that bleve gives it, for all contents of its fields, even if a segment reads it several
 // times after other documents.
 func FuzzSameTermsAsBleve(f *testing.F) {
 	for _, body := range []string{

@@ -17,7 +17,7 @@ import (
 // manyChanges is a number of changes whose documents several goroutines make.
 const manyChanges = 10 * changesPerGoroutine
 
-// Of several changes of one product in a call the last one counts, also if other goroutines make the documents of the
+// Of several changes of one product in a call the last one counts, even if other goroutines make the documents of the
 // earlier ones.
 func TestChangesOfOneProductInOneCall(t *testing.T) {
 	const ids = 25
@@ -38,7 +38,7 @@ func TestChangesOfOneProductInOneCall(t *testing.T) {
 	update(t, ix, "acme", changes...)
 	found, err := revs(t.Context(), ix, "acme")
 	if err != nil || !maps.Equal(found, want) {
-		t.Errorf("the products are %v, %v; want %v", found, err, want)
+		t.Errorf("the products are %v, error %v, want %v", found, err, want)
 	}
 }
 
@@ -73,17 +73,17 @@ func TestManyChangesWithDefects(t *testing.T) {
 	err := ix.Update(t.Context(), "acme", changes)
 	failed, ok := errors.AsType[*reindex.BatchError](err)
 	if !ok || len(failed.Items) != len(defects) {
-		t.Fatalf("error %v, want one of %d products", err, len(defects))
+		t.Fatalf("update: error %v, want one of %d products", err, len(defects))
 	}
 	for _, item := range failed.Items {
 		var i int
 		if _, err := fmt.Sscanf(item.ID, "n%d", &i); err != nil || defects[i] == "" || item.Err == nil {
-			t.Errorf("product %q is refused: %v", item.ID, item.Err)
+			t.Errorf("product %q is refused with the error %v, want only the defective ones refused", item.ID, item.Err)
 		}
 	}
 	found, err := revs(t.Context(), ix, "acme")
 	if err != nil || !maps.Equal(found, want) {
-		t.Errorf("%d products are live, %v; want %d", len(found), err, len(want))
+		t.Errorf("%d products are live, error %v, want %d", len(found), err, len(want))
 	}
 }
 
@@ -113,9 +113,9 @@ func TestPanicWhileDocumentsAreMade(t *testing.T) {
 	}
 	changes[manyChanges/2].Body = []byte(`{"illegible":1}`)
 	if err := ix.Update(t.Context(), "acme", changes); err == nil || !strings.Contains(err.Error(), "no luck") {
-		t.Errorf("error %v, want the panic", err)
+		t.Errorf("update: error %v, want that of the panic", err)
 	}
 	if n, err := ix.DocCount(t.Context(), "acme"); n != 1 || err != nil {
-		t.Errorf("%d products are live, %v; want 1", n, err)
+		t.Errorf("%d products are live, error %v, want 1", n, err)
 	}
 }

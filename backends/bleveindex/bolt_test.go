@@ -72,7 +72,7 @@ func openBolt(t *testing.T, content []byte) *bbolt.DB {
 	return db
 }
 
-// A database is read as bbolt reads it, also with inline and large buckets, branches, values of many pages, and free
+// A database is read as bbolt reads it, even with inline and large buckets, branches, values of many pages, and free
 // pages.
 func TestReadBolt(t *testing.T) {
 	large := func(t *testing.T) []byte {

@@ -11,7 +11,7 @@ import (
 )
 
 // assertHeals checks a tenant of 100 products whose live index is damaged: its searches fail, a run with one product
-// does not replace it, also in another process, and a run with 100 products heals it.
+// does not replace it, even in another process, and a run with 100 products heals it.
 func assertHeals(t *testing.T, dir string) {
 	t.Helper()
 	for range 2 {
@@ -100,31 +100,38 @@ func listPages(t testing.TB, content []byte) (size, pages int, used []int) {
 	return int(r.pageSize), int(r.pages), used
 }
 
+// changed returns a function that changes the files of a generation that match the pattern.
+func changed(pattern string, f func([]byte) []byte) func(*testing.T, string) {
+	return func(t *testing.T, generation string) {
+		for _, path := range filesOf(t, generation, pattern) { // all segments, since some may not be in use
+			change(t, path, f)
+		}
+	}
+}
+
+// removed returns a function that removes the files of a generation that match the pattern.
+func removed(pattern string) func(*testing.T, string) {
+	return func(t *testing.T, generation string) {
+		for _, path := range filesOf(t, generation, pattern) {
+			if err := os.RemoveAll(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// filesOf returns the paths of the files of a generation that match the pattern.
+func filesOf(t *testing.T, generation, pattern string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(generation, pattern))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("the files %q match %s, error %v, want at least one", paths, pattern, err)
+	}
+	return paths
+}
+
+// A damaged file makes searches fail, and a reindex heals the tenant.
 func TestDamage(t *testing.T) {
-	changed := func(pattern string, f func([]byte) []byte) func(*testing.T, string) {
-		return func(t *testing.T, generation string) {
-			paths, err := filepath.Glob(filepath.Join(generation, pattern))
-			if err != nil || len(paths) == 0 {
-				t.Fatalf("files %q match %s, error %v", paths, pattern, err)
-			}
-			for _, path := range paths { // all segments, since some may not be in use
-				change(t, path, f)
-			}
-		}
-	}
-	removed := func(pattern string) func(*testing.T, string) {
-		return func(t *testing.T, generation string) {
-			paths, err := filepath.Glob(filepath.Join(generation, pattern))
-			if err != nil || len(paths) == 0 {
-				t.Fatalf("files %q match %s, error %v", paths, pattern, err)
-			}
-			for _, path := range paths {
-				if err := os.RemoveAll(path); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-	}
 	const segment, root = "store/*.zap", "store/root.bolt"
 	whole := t.TempDir()
 	ix := open(t, whole, nil)

@@ -232,11 +232,7 @@ func TestSyncsOfBackup(t *testing.T) {
 		"sync copies/monday/t-acme",
 		"sync copies/monday",
 	}
-	segments, err := filepath.Glob(filepath.Join(to, "t-acme", name, "store", "*.zap"))
-	if err != nil || len(segments) == 0 {
-		t.Fatalf("segments %q, error %v", segments, err)
-	}
-	for _, segment := range segments {
+	for _, segment := range segmentFiles(t, filepath.Join(to, "t-acme", name)) {
 		assertOrder(t, calls, append([]string{"sync " + generation + "/store/" + filepath.Base(segment)}, pointer...)...)
 	}
 	for _, path := range []string{

@@ -233,7 +233,8 @@ func FuzzDocument(f *testing.F) {
 	})
 }
 
-// Bodies are compressed, also those of updates after the index was opened again. They are read as they were written.
+// Bodies are compressed, including those of updates after the index was opened again. They are read as they were
+// written.
 func TestBodiesAreCompressed(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
@@ -270,7 +271,7 @@ func TestBodiesAreCompressed(t *testing.T) {
 	}
 }
 
-// A body that a scan has yielded does not change while others are read, also if it was stored uncompressed.
+// A body that a scan has yielded does not change while others are read, even if it was stored uncompressed.
 func TestScannedBodiesStay(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	want := map[string]string{"a": `{"name":"wool sock"}`, "b": `{"name":"oak table"}`, "c": `{"name":"tin spoon"}`}

@@ -83,7 +83,7 @@ func sealAndCommit(t testing.TB, gen reindex.Generation) {
 	mustCommit(t, gen)
 }
 
-// publish replaces the live generation of a tenant by one with these products.
+// publish makes a new generation with these products live.
 func publish(t testing.TB, ix *Index, tenant string, products ...reindex.Product) {
 	t.Helper()
 	mustCommit(t, seal(t, ix, tenant, products))
@@ -128,7 +128,7 @@ func assertLive(t testing.TB, ix *Index, tenant string, n int, rev string) {
 	}
 }
 
-// generationsOnDisk returns the names in the directory of a tenant, without the pointer.
+// generationsOnDisk returns the names of everything in a tenant's directory except for the pointer.
 func generationsOnDisk(t testing.TB, dir, tenant string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(dir, tenantDir(tenant)))
@@ -162,7 +162,17 @@ func generationPath(t testing.TB, dir, tenant string) string {
 	return filepath.Join(dir, tenantDir(tenant), names[0])
 }
 
-// die closes an index as the death of its process does: no generation is discarded, and all files stay.
+// segmentFiles returns the paths of the segments in the directory of a generation.
+func segmentFiles(t testing.TB, generation string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(generation, storeDir, "*.zap"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%s has the segments %q, error %v, want at least one", generation, paths, err)
+	}
+	return paths
+}
+
+// die closes an index as if its process had died: generations are not discarded, and all files stay.
 func die(t testing.TB, ix *Index) {
 	t.Helper()
 	for _, tenant := range ix.tenants {

@@ -44,7 +44,7 @@ func TestRetire(t *testing.T) {
 	assertGenerations(t, dir, "acme", 1)
 }
 
-// Searches find whole generations through several switches, also right after Open, before a search has opened the live
+// Searches find whole generations through several switches, even right after Open, before a search has opened the live
 // generation.
 func TestSearchThroughSwitches(t *testing.T) {
 	dir := t.TempDir()
@@ -184,7 +184,7 @@ func TestReapAtOpen(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := os.Stat(foreign); err != nil {
-		t.Errorf("a file that this package has not made: %v", err)
+		t.Errorf("a file that this package did not make: %v, want the file to stay", err)
 	}
 }
 
@@ -209,7 +209,7 @@ func TestCommitFails(t *testing.T) {
 	assertLive(t, ix, "acme", 5, "2")
 }
 
-// Of two runs of a tenant, only the one with the greater fencing token can commit, also after that one has ended.
+// Of two runs of a tenant, only the one with the greater fencing token can commit, even after that one has ended.
 func TestFencing(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	beginWith := func(token int64) (reindex.Generation, error) {
@@ -306,6 +306,6 @@ func TestTenantErrors(t *testing.T) {
 		t.Errorf("begin for a tenant whose directory is a file: error %v, want one with the tenant", err)
 	}
 	if _, err := Open(filepath.Join(dir, tenantDir("file")), nil); err == nil {
-		t.Error("a file is opened as a directory")
+		t.Error("Open accepts a file as a directory, want an error")
 	}
 }

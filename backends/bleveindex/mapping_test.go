@@ -35,68 +35,71 @@ var shop = []reindex.Product{
 	object("bare", `{}`),
 }
 
+// mappingTests are query strings, and the products of shop that each one finds by the default mapping.
+var mappingTests = []struct {
+	query string
+	want  []string
+}{
+	{`name.de:laufschuh`, []string{"shoe"}},   // stemmed
+	{`name.de:Laufschuhe`, []string{"shoe"}},  //
+	{`name.de:dirndlschuh`, []string{"shoe"}}, // from de-AT
+	{`name.en:shoe`, []string{"shoe"}},        //
+	{`name.xx:schuhoj`, []string{"shoe"}},     // an unknown language
+	{`name.xx:schuhojs`, []string{"shoe"}},    // is stemmed lightly
+	{`name.de:"rote laufschuhe"`, []string{"shoe"}},
+	{`name:socks`, []string{"sock"}},            // no language
+	{`name:voucher`, []string{"gift"}},          // arrays
+	{`name:"warm soft"`, []string{}},            // a phrase with a word missing
+	{`name:"woollen socks"`, []string{"sock"}},  //
+	{`name.en:"red running"`, []string{"shoe"}}, //
+	{`sku:SH\-01\/a`, []string{"shoe"}},         // keywords, as a whole
+	{`sku:SH`, []string{}},                      //
+	{`ean:4006381333931`, []string{"shoe"}},     // numbers as keywords
+	{`id:7`, []string{"sock"}},                  //
+	{`brand:Acme`, []string{"gift", "sock"}},    //
+	{`brand:acme`, []string{"gift", "sock"}},    // folded
+	{`category.id:C7`, []string{"shoe"}},        //
+	{`category.name:gear`, []string{"shoe"}},    //
+	{`category:Socks`, []string{"sock"}},        //
+	{`tags:"new arrival"`, []string{"shoe"}},    //
+	{`price:>10`, []string{"shoe"}},             // numbers
+	{`price:>=9 price:<10`, []string{"shoe", "sock"}},
+	{`+price:>=9 +price:<10`, []string{"sock"}},   //
+	{`price:request`, []string{"gift"}},           // text in the place of a number
+	{`brand:"Hewlett Packard"`, []string{"shoe"}}, //
+	{`createdAt:>"2026-01-01T00:00:00Z"`, []string{"shoe"}},
+	{`released:2024`, []string{"sock"}},          // a date without a time is text
+	{`attributes.sole:rubber`, []string{"shoe"}}, // other fields
+	{`attributes.width:>11`, []string{"shoe"}},   //
+	{`attributes:none`, []string{"sock"}},        // a scalar where others have an object
+	{`attributes:>2`, []string{"gift"}},          //
+	{`laufschuhe`, []string{"shoe"}},             // _all has the words of all texts
+	{`shoes`, []string{"shoe"}},                  //
+	{`"running shoes"`, []string{"shoe"}},        // with phrases
+	{`"rote running"`, []string{}},               // that do not span texts
+	{`packard`, []string{"shoe"}},                // and keywords
+	{`"new arrival"`, []string{"shoe"}},          //
+	{`"SH-01/a"`, []string{"shoe"}},              //
+	{`4006381333931`, []string{"shoe"}},          //
+	{`rubber`, []string{"shoe"}},                 // and other texts
+	{`C7`, []string{"shoe"}},                     //
+	{`12`, []string{"shoe"}},                     // and numbers
+}
+
+// The default mapping finds the values of products by their types and names, also after the index was opened again.
 func TestDefaultMapping(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
 	publish(t, ix, "acme", shop...)
 	check := func(t *testing.T) {
-		for _, active := range []bool{true, false} {
+		for active, want := range map[bool]string{true: "shoe", false: "sock"} {
 			q := bleve.NewBoolFieldQuery(active)
 			q.SetField("active")
-			got := hits(t, ix, "acme", bleve.NewSearchRequest(q))
-			if !slices.Equal(got, []string{map[bool]string{true: "shoe", false: "sock"}[active]}) {
-				t.Errorf("active:%t finds %q", active, got)
+			if got := hits(t, ix, "acme", bleve.NewSearchRequest(q)); !slices.Equal(got, []string{want}) {
+				t.Errorf("active:%t finds %q, want %s", active, got, want)
 			}
 		}
-		for _, test := range []struct {
-			query string
-			want  []string
-		}{
-			{`name.de:laufschuh`, []string{"shoe"}},   // stemmed
-			{`name.de:Laufschuhe`, []string{"shoe"}},  //
-			{`name.de:dirndlschuh`, []string{"shoe"}}, // from de-AT
-			{`name.en:shoe`, []string{"shoe"}},        //
-			{`name.xx:schuhoj`, []string{"shoe"}},     // an unknown language
-			{`name.xx:schuhojs`, []string{"shoe"}},    // is stemmed lightly
-			{`name.de:"rote laufschuhe"`, []string{"shoe"}},
-			{`name:socks`, []string{"sock"}},            // no language
-			{`name:voucher`, []string{"gift"}},          // arrays
-			{`name:"warm soft"`, []string{}},            // a phrase with a word missing
-			{`name:"woollen socks"`, []string{"sock"}},  //
-			{`name.en:"red running"`, []string{"shoe"}}, //
-			{`sku:SH\-01\/a`, []string{"shoe"}},         // keywords, as a whole
-			{`sku:SH`, []string{}},                      //
-			{`ean:4006381333931`, []string{"shoe"}},     // numbers as keywords
-			{`id:7`, []string{"sock"}},                  //
-			{`brand:Acme`, []string{"gift", "sock"}},    //
-			{`brand:acme`, []string{"gift", "sock"}},    // folded
-			{`category.id:C7`, []string{"shoe"}},        //
-			{`category.name:gear`, []string{"shoe"}},    //
-			{`category:Socks`, []string{"sock"}},        //
-			{`tags:"new arrival"`, []string{"shoe"}},    //
-			{`price:>10`, []string{"shoe"}},             // numbers
-			{`price:>=9 price:<10`, []string{"shoe", "sock"}},
-			{`+price:>=9 +price:<10`, []string{"sock"}},   //
-			{`price:request`, []string{"gift"}},           // text in the place of a number
-			{`brand:"Hewlett Packard"`, []string{"shoe"}}, //
-			{`createdAt:>"2026-01-01T00:00:00Z"`, []string{"shoe"}},
-			{`released:2024`, []string{"sock"}},          // a date without a time is text
-			{`attributes.sole:rubber`, []string{"shoe"}}, // other fields
-			{`attributes.width:>11`, []string{"shoe"}},   //
-			{`attributes:none`, []string{"sock"}},        // a scalar where others have an object
-			{`attributes:>2`, []string{"gift"}},          //
-			{`laufschuhe`, []string{"shoe"}},             // _all has the words of all texts
-			{`shoes`, []string{"shoe"}},                  //
-			{`"running shoes"`, []string{"shoe"}},        // with phrases
-			{`"rote running"`, []string{}},               // that do not span texts
-			{`packard`, []string{"shoe"}},                // and keywords
-			{`"new arrival"`, []string{"shoe"}},          //
-			{`"SH-01/a"`, []string{"shoe"}},              //
-			{`4006381333931`, []string{"shoe"}},          //
-			{`rubber`, []string{"shoe"}},                 // and other texts
-			{`C7`, []string{"shoe"}},                     //
-			{`12`, []string{"shoe"}},                     // and numbers
-		} {
+		for _, test := range mappingTests {
 			if got := find(t, ix, "acme", test.query); !slices.Equal(got, test.want) {
 				t.Errorf("%s finds %q, want %q", test.query, got, test.want)
 			}

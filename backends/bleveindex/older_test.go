@@ -16,7 +16,7 @@ import (
 	"productindex/reindex"
 )
 
-// unpackOlder returns a directory with an index that the first version of this package has made.
+// unpackOlder returns a directory with an index that the first version of this package made.
 func unpackOlder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -27,7 +27,7 @@ func unpackOlder(t *testing.T) string {
 	return dir
 }
 
-// An index that an older version has made is searched by its own mapping, also by bleve alone.
+// An index of an older version is searched by the mapping that it was made with. bleve alone can also search it.
 func TestOlderIndex(t *testing.T) {
 	dir := unpackOlder(t)
 	ix := open(t, dir, nil)
@@ -44,7 +44,7 @@ func TestOlderIndex(t *testing.T) {
 	req.SortBy([]string{"price"})
 	result, err := ix.Search(t.Context(), "acme", req)
 	if err != nil || result.Hits[0].ID != "sock" || result.Facets["brands"].Terms.Len() != 3 {
-		t.Errorf("search with a facet, sorted by price: %v, error %v", result, err)
+		t.Errorf("search with a facet, sorted by price: %v, error %v, want sock first and 3 brands", result, err)
 	}
 	publish(t, ix, "acme", shop...)
 	if got := find(t, ix, "acme", "brand:acme"); !slices.Equal(got, []string{"gift", "sock"}) {
@@ -104,7 +104,7 @@ func generationDirs(t *testing.T, dir string) []string {
 	t.Helper()
 	dirs, err := filepath.Glob(filepath.Join(dir, "t-*", "g-*"))
 	if err != nil || len(dirs) == 0 {
-		t.Fatalf("generations %v, error %v", dirs, err)
+		t.Fatalf("generations %q, error %v, want at least one", dirs, err)
 	}
 	return dirs
 }

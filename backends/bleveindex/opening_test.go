@@ -37,13 +37,13 @@ func TestHeldElsewhere(t *testing.T) {
 	}
 	select {
 	case <-started.done:
-		t.Error("the searches have waited until the index was opened")
+		t.Error("the searches waited until the index was open, although their context had ended")
 	default:
 	}
 	assertShrunk(t, run(t, ix, "acme", products(1, "2")))
 	if _, err := revs(t.Context(), ix, "acme"); !errors.Is(err, bolterrors.ErrTimeout) ||
 		errors.Is(err, reindex.ErrDamaged) {
-		t.Errorf("search: error %v, want %v, and not %v", err, bolterrors.ErrTimeout, reindex.ErrDamaged)
+		t.Errorf("search: error %v, want %v without %v", err, bolterrors.ErrTimeout, reindex.ErrDamaged)
 	}
 	if err := holder.Close(); err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func TestSwitchWhileOpening(t *testing.T) {
 	}
 	<-started.done
 	if started.err != nil {
-		t.Errorf("searches that wait for the old generation get the error %v", started.err)
+		t.Errorf("searches that wait for the old generation get the error %v, want none", started.err)
 	}
 	assertLive(t, ix, "acme", 100, "2")
 	mustClose(t, ix)

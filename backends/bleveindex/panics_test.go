@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -25,10 +24,7 @@ func TestOpeningPanics(t *testing.T) {
 	publish(t, ix, "acme", products(100, "1")...)
 	mustClose(t, ix)
 	generation := generationPath(t, dir, "acme")
-	segments, err := filepath.Glob(filepath.Join(generation, storeDir, "*.zap"))
-	if err != nil || len(segments) == 0 {
-		t.Fatalf("segments %q, error %v", segments, err)
-	}
+	segments := segmentFiles(t, generation)
 	whole, err := os.ReadFile(segments[0])
 	if err != nil {
 		t.Fatal(err)
@@ -83,8 +79,7 @@ func TestSearchPanics(t *testing.T) {
 
 	gen := seal(t, ix, "acme", products(100, "2"))
 	mustCommit(t, gen)
-	segments, _ := filepath.Glob(filepath.Join(gen.dir, storeDir, "*.zap"))
-	for _, path := range segments {
+	for _, path := range segmentFiles(t, gen.dir) {
 		file, err := os.OpenFile(path, os.O_RDWR, 0)
 		if err != nil {
 			t.Fatal(err)

@@ -114,6 +114,12 @@ func TestQuery(t *testing.T) {
 			t.Errorf("%q %+v finds %q, want %q", test.text, test.options, got, want)
 		}
 	}
+}
+
+// A text can be very long, or empty.
+func TestQueryOfUnusualTexts(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", electronics...)
 	if got := ranked(t, ix, Query(strings.Repeat("x", 1<<20)+" "+strings.Repeat("word ", 1<<18), nil)); len(got) > 0 {
 		t.Errorf("a long text finds %q, want no product", got)
 	}
@@ -178,7 +184,7 @@ func TestQueryExplainsItself(t *testing.T) {
 	e := q.Explanation()
 	if len(e.Words) != 4 || e.Words[0].Word != "the" || !e.Words[0].LeftOut && !e.Words[0].Optional ||
 		!slices.Equal(e.Words[1].Corrected, []string{"gigabyte"}) || e.Words[2].Corrected != nil || !e.Words[3].LeftOut {
-		t.Errorf("the explanation is %+v", e)
+		t.Errorf("the explanation is %+v, want gigabyte corrected and toaster left out", e)
 	}
 	q = Query("corner settee samsung", nil)
 	ranked(t, ix, q)
@@ -234,7 +240,7 @@ func TestHighlights(t *testing.T) {
 	req.Highlight.Fields = []string{"tags"}
 	result, err := ix.Search(t.Context(), "acme", req)
 	if err != nil || len(result.Hits[0].Fragments) != 1 || result.Hits[0].Fields != nil {
-		t.Errorf("highlights of one field: %v, error %v", result, err)
+		t.Errorf("highlights of one field: %v, error %v, want fragments of that field only", result, err)
 	}
 }
 

@@ -60,7 +60,7 @@ func TestGenerations(t *testing.T) {
 	update(t, ix, "acme", deletion("p1"))
 	infos, err := ix.Generations(t.Context(), "acme")
 	if err != nil || len(infos) != 3 {
-		t.Fatalf("generations %+v, error %v", infos, err)
+		t.Fatalf("generations %+v, error %v, want 3", infos, err)
 	}
 	for i, info := range infos {
 		documents := []int64{11, 11, 10}[i]
@@ -121,8 +121,8 @@ func TestKeptIsRemoved(t *testing.T) {
 	live := listed(t, ix)[0]
 	assertOnDisk(live, names[0], names[1])
 	ix = open(t, dir, &Config{KeepPrevious: 1})
-	if got := listed(t, ix); !slices.Equal(got, []string{live, names[0]}) {
-		t.Errorf("listed: %v", got)
+	if got, want := listed(t, ix), []string{live, names[0]}; !slices.Equal(got, want) {
+		t.Errorf("listed: %v, want %v", got, want)
 	}
 	assertOnDisk(live, names[0])
 	ix = open(t, dir, &Config{KeepPrevious: 1, KeepFor: time.Hour})
@@ -140,7 +140,7 @@ func TestKeptIsRemoved(t *testing.T) {
 	}
 }
 
-// A kept generation is removed at the end also if its index was closed for being idle.
+// A kept generation that is no longer kept is removed even if its index was closed for being idle.
 func TestKeptIsRemovedAfterIdleClose(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, &Config{KeepPrevious: 1, IdleTimeout: -1})
@@ -163,18 +163,7 @@ func TestKeptIsRemovedAfterIdleClose(t *testing.T) {
 func TestRollbackToDamage(t *testing.T) {
 	for name, damage := range map[string]func(t *testing.T, dir string){
 		"segment": func(t *testing.T, dir string) {
-			segments, err := filepath.Glob(filepath.Join(dir, storeDir, "*.zap"))
-			if err != nil || len(segments) == 0 {
-				t.Fatalf("segments %v, error %v", segments, err)
-			}
-			content, err := os.ReadFile(segments[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			content[len(content)/2] ^= 0xff
-			if err := os.WriteFile(segments[0], content, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			change(t, segmentFiles(t, dir)[0], flipOneBit)
 		},
 		"store": func(t *testing.T, dir string) {
 			if err := os.RemoveAll(filepath.Join(dir, storeDir)); err != nil {
@@ -227,8 +216,8 @@ func TestRollbackFails(t *testing.T) {
 	}
 }
 
-// If the process dies in a rollback, after whichever change of the disk, one whole generation is live and the others
-// are kept.
+// If the process dies during a rollback, after any number of changes of the disk, one whole generation is live and the
+// others are kept.
 func TestRollbackDies(t *testing.T) {
 	died := errors.New("the process has died")
 	for n := 1; ; n++ {

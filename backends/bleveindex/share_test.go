@@ -63,12 +63,12 @@ func TestShareWaits(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		if err := <-cancelled; !errors.Is(err, context.Canceled) {
-			t.Errorf("error %v, want that of the context", err)
+			t.Errorf("batch: error %v, want %v", err, context.Canceled)
 		}
 		end()
 		synctest.Wait()
 		if len(begun) > 0 {
-			t.Error("the batch has begun when the changes were written")
+			t.Error("the batch began when the changes were written, want it to wait for the other batch")
 		}
 		s.batchEnded()
 		if err := <-begun; err != nil {
@@ -76,7 +76,7 @@ func TestShareWaits(t *testing.T) {
 		}
 		s.batchEnded()
 		if s.batches != 0 || s.calls != 0 || s.ended != nil {
-			t.Errorf("in the end %d batches and %d calls are in progress", s.batches, s.calls)
+			t.Errorf("in the end %d batches and %d calls are in progress, want none", s.batches, s.calls)
 		}
 	})
 }
@@ -111,7 +111,7 @@ func TestUpdateSharesWithRuns(t *testing.T) {
 		}
 		update(t, ix, "acme", changes...)
 		if got, want := calls.Load(), int64(n/manyForShare); got != want {
-			t.Errorf("during an update of %d products %d calls count, want %d", n, got, want)
+			t.Errorf("during an update of %d products, %d calls count, want %d", n, got, want)
 		}
 	}
 	gen := begin(t, ix, "acme")
@@ -119,11 +119,11 @@ func TestUpdateSharesWithRuns(t *testing.T) {
 	end := ix.share.change(manyForShare)
 	ctx, cancel := context.WithCancel(t.Context())
 	wrote := make(chan error, 1)
-	m.mapped = func() { t.Error("the batch has begun") }
+	m.mapped = func() { t.Error("the batch began during a call with many changes") }
 	go func() { wrote <- gen.Write(ctx, products(10, "new")) }()
 	cancel()
 	if err := <-wrote; !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, want that of the context", err)
+		t.Errorf("write: error %v, want %v", err, context.Canceled)
 	}
 	end()
 	m.mapped = func() {}
@@ -131,6 +131,7 @@ func TestUpdateSharesWithRuns(t *testing.T) {
 		t.Error(err)
 	}
 	if err := gen.Abort(t.Context()); err != nil || ix.share.batches != 0 || ix.share.calls != 0 {
-		t.Errorf("in the end %d batches and %d calls are in progress, %v", ix.share.batches, ix.share.calls, err)
+		t.Errorf("in the end %d batches and %d calls are in progress, want none; abort: error %v",
+			ix.share.batches, ix.share.calls, err)
 	}
 }

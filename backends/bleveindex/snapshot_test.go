@@ -136,8 +136,7 @@ func TestBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustClose(t, ix)
-	segments, _ := filepath.Glob(filepath.Join(dir, tenantDir("damaged"), "g-*", storeDir, "*.zap"))
-	change(t, segments[0], flipOneBit)
+	change(t, segmentFiles(t, generationPath(t, dir, "damaged"))[0], flipOneBit)
 	ix = open(t, dir, nil)
 	begin(t, ix, "acme")
 	begin(t, ix, "begun")
@@ -227,8 +226,7 @@ func TestReadOnlyDamage(t *testing.T) {
 	reader := openReader(t, dir)
 	assertLive(t, reader, "acme", 50, "1")
 	gen := seal(t, ix, "acme", products(50, "2"))
-	segments, _ := filepath.Glob(filepath.Join(gen.dir, storeDir, "*.zap"))
-	change(t, segments[0], flipOneBit)
+	change(t, segmentFiles(t, gen.dir)[0], flipOneBit)
 	mustCommit(t, gen)
 	tenant := mustTenant(t, reader, "acme")
 	for damaged := false; !damaged; {

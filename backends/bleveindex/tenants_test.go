@@ -96,7 +96,7 @@ func TestDeleteTenant(t *testing.T) {
 	}
 }
 
-// A search that runs while a tenant is deleted ends in the deleted index, also if the context of the deletion has
+// A search that runs while a tenant is deleted ends in the deleted index, even if the context of the deletion has
 // ended.
 func TestDeleteTenantInUse(t *testing.T) {
 	dir := t.TempDir()

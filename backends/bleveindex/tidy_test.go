@@ -14,7 +14,7 @@ import (
 	"productindex/reindex"
 )
 
-// The files of merged segments are removed once no search reads them, also without another write.
+// The files of merged segments are removed once no search reads them, even without another write.
 func TestTidy(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)

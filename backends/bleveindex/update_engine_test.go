@@ -66,7 +66,7 @@ func storedBodies(t *testing.T, ix *Index, tenant string) map[string]string {
 	return found
 }
 
-// After changes during reindexes, the live index has exactly the products and bodies of the database, also in the next
+// After changes during reindexes, the live index has exactly the products and bodies of the database, even in the next
 // process.
 func TestEditsDuringReindexes(t *testing.T) {
 	for seed := range uint64(3) {

@@ -71,7 +71,7 @@ func TestBackupWhileUpdating(t *testing.T) {
 	}
 }
 
-// A read-only index follows updates, also those of existing products, and always finds a complete index.
+// A read-only index follows updates, including those of existing products, and always finds a complete index.
 func TestReadOnlySeesUpdates(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)

@@ -11,7 +11,7 @@ import (
 	"productindex/reindex"
 )
 
-// Updates of an index that was opened again use the mapping of the index, also if the host has another mapping by now.
+// Updates of an index that was opened again use the mapping of the index, even if the host has another mapping by now.
 func TestUpdateKeepsTheMapping(t *testing.T) {
 	german := func() mapping.IndexMapping {
 		m := NewMapping()

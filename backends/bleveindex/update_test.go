@@ -55,12 +55,7 @@ func TestUpdateCounts(t *testing.T) {
 			t.Errorf("update %d: %d documents in the closed index, error %v, want %d", i, n, err, test.want)
 		}
 	}
-	name := generationsOnDisk(t, dir, "acme")[0]
-	segments, err := filepath.Glob(filepath.Join(dir, tenantDir("acme"), name, storeDir, "*.zap"))
-	if err != nil || len(segments) == 0 {
-		t.Fatalf("segments %q, error %v", segments, err)
-	}
-	for _, segment := range segments {
+	for _, segment := range segmentFiles(t, generationPath(t, dir, "acme")) {
 		change(t, segment, flipMiddle)
 	}
 	if err := ix.Update(t.Context(), "acme", []reindex.Change{upsert("p1", "2")}); !errors.Is(err, reindex.ErrDamaged) {
@@ -80,7 +75,7 @@ func TestUpdateDies(t *testing.T) {
 	update(t, ix, "acme", deletion("p1"))
 	mark := filepath.Join(generationPath(t, dir, "acme"), markFile)
 	for _, content := range []string{
-		line(liveMark(100, false)), line(liveMark(7, true)), "", "\x00\x00", // the last two as after a power cut
+		line(liveMark(100, false)), line(liveMark(7, true)), "", "\x00\x00", // a power cut can leave the last two
 	} {
 		closeIdle(t, ix, "acme")
 		if err := os.WriteFile(mark, []byte(content), 0o600); err != nil {

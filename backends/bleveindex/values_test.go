@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/blevesearch/bleve/v2"
+
+	"productindex/reindex"
 )
 
 // A value is found as its type requires, whatever the name of its field and the other values of the field.
@@ -64,16 +66,19 @@ func TestValuesOfEveryType(t *testing.T) {
 	}
 }
 
-// Sorting, facets and filters compare whole values, ignoring case and accents, also of different types.
-func TestKeywordForms(t *testing.T) {
+// mixed are products whose fields have values of different types and spellings.
+var mixed = []reindex.Product{
+	object("1", `{"name":"zebra Apple","color":"Navy Blue","brand":"JBL","price":"9.5","new":true}`),
+	object("2", `{"name":"Apple zebra","color":"navy  blue","brand":"jbl","price":10,"new":false}`),
+	object("3", `{"name":"Éclair","color":"Red","brand":"JBL","price":"100","new":true}`),
+	object("4", `{"name":"banana","color":"NAVY BLUE","brand":"Ｊｂｌ Pro","price":"on request"}`),
+	object("5", `{"name":"Elan","color":["Red","Green"],"price":-3}`),
+}
+
+// Sorting compares whole values, ignoring case and accents, even if the values of a field have different types.
+func TestSortByForms(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
-	publish(t, ix, "acme",
-		object("1", `{"name":"zebra Apple","color":"Navy Blue","brand":"JBL","price":"9.5","new":true}`),
-		object("2", `{"name":"Apple zebra","color":"navy  blue","brand":"jbl","price":10,"new":false}`),
-		object("3", `{"name":"Éclair","color":"Red","brand":"JBL","price":"100","new":true}`),
-		object("4", `{"name":"banana","color":"NAVY BLUE","brand":"Ｊｂｌ Pro","price":"on request"}`),
-		object("5", `{"name":"Elan","color":["Red","Green"],"price":-3}`),
-	)
+	publish(t, ix, "acme", mixed...)
 	for by, want := range map[string]string{
 		"name": "2 4 3 5 1", "-name": "1 5 3 4 2", "price": "5 1 2 3 4", "-price": "4 3 2 1 5",
 	} {
@@ -91,6 +96,12 @@ func TestKeywordForms(t *testing.T) {
 			t.Errorf("sorted by %s: %q, want %s", by, got, want)
 		}
 	}
+}
+
+// Facets count whole values, ignoring case and accents, even if the values of a field have different types.
+func TestFacetsOfForms(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", mixed...)
 	req := bleve.NewSearchRequest(bleve.NewMatchAllQuery())
 	for _, field := range []string{"color", "brand", "price", "new"} {
 		req.AddFacet(field, bleve.NewFacetRequest(field, 3))
@@ -114,6 +125,12 @@ func TestKeywordForms(t *testing.T) {
 			t.Errorf("facet of %s: %s, want %s", field, all, want)
 		}
 	}
+}
+
+// Filters compare whole values, ignoring case and accents, even if the values of a field have different types.
+func TestFilter(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", mixed...)
 	for _, test := range []struct {
 		field, value, want string
 	}{

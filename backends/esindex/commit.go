@@ -290,7 +290,7 @@ func (g *generation) Abort(ctx context.Context) error {
 }
 
 // isBlocked reports whether an index is blocked, for instance because the disk is full. Some servers then refuse to
-// change its aliases, also for a switch still in progress, but let it be deleted.
+// change its aliases, even for a switch still in progress, but let it be deleted.
 func isBlocked(err error) bool { return hasType(err, "cluster_block_exception") }
 
 // discard deletes a generation that is not live and reports whether it is gone. It first removes the generation's

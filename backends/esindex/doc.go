@@ -35,8 +35,8 @@
 //
 // An index is live if a run switched the tenant's alias to it. The alias alone does not make an index live, since a
 // template can give the alias to every index with a matching name. Begin removes such aliases from the new index. At
-// the switch the tenant's alias keeps its filter and its routing, and other aliases of the live index, also those of a
-// template, move to the new index. An index with an alias that someone else added is never deleted.
+// the switch the tenant's alias keeps its filter and its routing, and other aliases of the live index, including those
+// of a template, move to the new index. An index with an alias that someone else added is never deleted.
 //
 // Begin fails for every fault that can be found before the load: a read-only live index, too few nodes for the shards
 // or replicas, a missing privilege, or a template that rejects products or sends them through a pipeline. A run can

@@ -7,7 +7,7 @@ import (
 	"productindex/reindex"
 )
 
-// Edits after Seal are visible from the switch on, also if the index never refreshes by itself. Another Seal counts
+// Edits after Seal are visible from the switch on, even if the index never refreshes by itself. Another Seal counts
 // them.
 func TestEditsShowAtTheSwitch(t *testing.T) {
 	ix := open(t, func(c *Config) { c.Settings = []byte(`{"refresh_interval":"-1"}`) })

@@ -194,7 +194,7 @@ func TestMixedTypesAtTheSameTime(t *testing.T) {
 	}
 }
 
-// A field that is an object in one product and a value in another is accepted in any order, also by a server without
+// A field that is an object in one product and a value in another is accepted in any order, even by a server without
 // "subobjects".
 func TestObjectsAndValues(t *testing.T) {
 	products := reindextest.Slice{}

@@ -44,7 +44,7 @@ func TestManyObjectsAndValues(t *testing.T) {
 		products[i] = reindextest.NewProduct(fmt.Sprint(i), fields)
 	}
 	ix := open(t, nil)
-	ix.abilities.noSubobjects = true // also if the server has them
+	ix.abilities.noSubobjects = true // even if the server has them
 	index := &counted{Index: ix}
 	for _, generations := range []int{2, 1} {
 		index.begun = 0

@@ -38,7 +38,7 @@ func TestCompareAndSwap(t *testing.T) {
 	}
 }
 
-// The server refuses a late switch after it was ruled out, also if there was no live index before.
+// The server refuses a late switch after it was ruled out, even if there was no live index before.
 func TestLateSwitchIsRuledOut(t *testing.T) {
 	for _, live := range []int{0, 3} {
 		t.Run(fmt.Sprintf("live=%d", live), func(t *testing.T) {

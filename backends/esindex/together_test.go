@@ -90,7 +90,7 @@ func (b *bulks) writer(t *testing.T) writer {
 }
 
 // The requests of an Update are at the server at the same time, at most four of them, and have each change once. Update
-// does not return before all of them have ended, also if one has failed.
+// does not return before all of them have ended, even if one has failed.
 func TestChangesAreSentTogether(t *testing.T) {
 	for n, want := range map[int]int{1: 1, 49: 1, 50: 2, 99: 4, 100: 4, 1000: 4} {
 		synctest.Test(t, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 )
 
 // After several reindexes during which four writers insert, change and delete random products, the live index has
-// exactly the products and bodies of the database, also if requests fail.
+// exactly the products and bodies of the database, even if requests fail.
 func TestEditsAreNeverLost(t *testing.T) {
 	for seed := range uint64(3) {
 		for _, faulty := range []bool{false, true} {

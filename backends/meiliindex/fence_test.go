@@ -111,7 +111,7 @@ func TestTokensOnlyGrow(t *testing.T) {
 	}
 }
 
-// A newer run fences an older one even if it fails to delete the older one's index, also with a key that cannot see
+// A newer run fences an older one even if it fails to delete the older one's index, and with a key that cannot see
 // swaps.
 func TestFenceWithoutDeletion(t *testing.T) {
 	for _, indexes := range []string{"*", "products_*"} {
@@ -194,7 +194,7 @@ func TestBeginWithoutTheList(t *testing.T) {
 	assertIndexes(t, s)
 }
 
-// Of two runs that begin at the same time, the one with the smaller token is refused, also if it saw no other run
+// Of two runs that begin at the same time, the one with the smaller token is refused, even if it saw no other run
 // before it created its index. Of two with the same token, the later one is refused.
 func TestBeginAtTheSameTime(t *testing.T) {
 	for _, token := range []int64{4, 5} {

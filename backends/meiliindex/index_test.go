@@ -58,7 +58,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// The live and staging indexes of different tenants have different uids, also if the name of a tenant is like such a
+// The live and staging indexes of different tenants have different uids, even if the name of a tenant is like such a
 // uid.
 func TestUIDs(t *testing.T) {
 	ix := newIndex(t, server(t), nil)

@@ -83,7 +83,7 @@ func TestReapSparesWhatGoesLive(t *testing.T) {
 	assertIndexes(t, s, "products_acme")
 }
 
-// One Reap deletes all indexes of dead runs, also if the server is slow and tasks of these runs still wait.
+// One Reap deletes all indexes of dead runs, even if the server is slow and tasks of these runs still wait.
 func TestReapSettlesASlowQueue(t *testing.T) {
 	for name, stale := range map[string]time.Duration{"at once": -1, "by age": time.Nanosecond} {
 		t.Run(name, func(t *testing.T) {
@@ -152,7 +152,7 @@ func TestReapSparesWhatWakesUp(t *testing.T) {
 	}
 }
 
-// Reap finds the indexes of dead runs among many others, also while some of these are deleted.
+// Reap finds the indexes of dead runs among many others, even while some of these are deleted.
 func TestListAmongMany(t *testing.T) {
 	s := server(t)
 	admin := connect(t, s.URL, meilitest.MasterKey)

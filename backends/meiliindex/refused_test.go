@@ -110,7 +110,7 @@ func TestManyBadProducts(t *testing.T) {
 	}
 }
 
-// The last body of a product counts, also if an earlier one is sent again because of a bad product.
+// The last body of a product counts, even if an earlier one is sent again because of a bad product.
 func TestLaterBodyCounts(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)

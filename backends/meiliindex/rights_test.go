@@ -78,7 +78,7 @@ func TestLeastRights(t *testing.T) {
 	}
 }
 
-// Commit returns the error of a failed swap, also with a key that cannot see swaps.
+// Commit returns the error of a failed swap, even with a key that cannot see swaps.
 func TestFailedSwapUnseen(t *testing.T) {
 	s := server(t)
 	ix, err := New(connect(t, s.URL, newKey(t, s, "products_*", leastActions...)), withFastPolls(nil))

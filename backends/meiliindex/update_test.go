@@ -218,7 +218,7 @@ func TestRepeatedChanges(t *testing.T) {
 	}
 }
 
-// A call is too large if its upserts or its deletions are larger than the payload limit, also if it has only one
+// A call is too large if its upserts or its deletions are larger than the payload limit, even if it has only one
 // product. Nothing of it is sent.
 func TestChangesThatAreTooLarge(t *testing.T) {
 	for _, target := range targets(reindextest.Products(10, "old")) {

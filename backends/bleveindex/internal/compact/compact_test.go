@@ -41,7 +41,7 @@ func TestBufferIsReused(t *testing.T) {
 	}
 }
 
-// A value has the terms that bleve gives it, also if it comes from the cache and was in a field with other options
+// A value has the terms that bleve gives it, even if it comes from the cache and was in a field with other options
 // before.
 func TestValuesAreKept(t *testing.T) {
 	buffer, kept := new(Buffer), 0
@@ -113,7 +113,7 @@ func describe(f index.Field) string {
 	return fmt.Sprint(f.Name(), f.AnalyzedLength(), found)
 }
 
-// An arena returns zero values, also in reused memory. The returned slices cannot grow into each other.
+// An arena returns zero values, even in reused memory. The returned slices cannot grow into each other.
 func TestArena(t *testing.T) {
 	var a arena[int]
 	blocks := 0

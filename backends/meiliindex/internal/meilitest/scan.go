@@ -177,7 +177,7 @@ func isEscape(text []byte) bool {
 				return false
 			}
 		}
-		return true // also if the text ends here, since the missing end of the string is reported later
+		return true // even if the text ends here, since the missing end of the string is reported later
 	}
 	return false
 }
