@@ -80,7 +80,7 @@ func (e *Engine) release(r *run) {
 	}
 }
 
-// execute runs a run that was admitted to its end.
+// execute executes a run that was admitted, and keeps its end if the store does not have it.
 func (e *Engine) execute(ctx context.Context, r *run) (Report, error) {
 	defer e.release(r)
 	job, err, storeErr := r.execute(ctx)

@@ -5,13 +5,13 @@ import "context"
 const (
 	// aheadPages is the number of pages, each as large as a batch, that changes read ahead may fill.
 	aheadPages = 4
-	// maxAheadPages is the largest number of pages of the log that are read for that.
+	// maxAheadPages is the largest number of pages of the log that one call reads.
 	maxAheadPages = 32
 )
 
 // ahead reads the changes after a position until there are aheadPages full of different products, and returns the last
 // change of each product. It skips changes that later ones replace, so that a run catches up with many changes of few
-// products however fast they come. The memory that it takes is that of aheadPages pages and one more.
+// products however fast they come. It holds at most aheadPages pages of changes in memory, and one more.
 func (f *feed) ahead(ctx context.Context, position int64) (entries []ChangeEntry, end, left int64, err error) {
 	sizes := f.streams.sizes
 	for range maxAheadPages {

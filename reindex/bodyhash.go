@@ -24,8 +24,8 @@ func (h *hasher) body(p Product) (uint32, error) {
 	return h.sum(fields), err
 }
 
-// quick hashes a body without building anything. It leaves to encoding/json, with ok false, text that is not an object,
-// an empty one, and names that are repeated, have escape sequences or are not valid UTF-8.
+// quick hashes a body without building anything. It returns false for bodies that are left to encoding/json: text that
+// is not an object, empty objects, and names that are repeated, have escape sequences or are not valid UTF-8.
 func (h *hasher) quick(body []byte) (sum uint32, ok bool) {
 	s := scanner{data: body}
 	s.space()

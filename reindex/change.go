@@ -75,7 +75,7 @@ func (c *Config) prepareChange(ctx context.Context, tenant string, change Change
 		return change, fmt.Errorf("the id has %d bytes, 1 to %d are allowed", n, maxIDBytes)
 	}
 	if change.Delete && change.Body != nil {
-		return change, errors.New("the change is a deletion, and has a body")
+		return change, errors.New("the change is a deletion but has a body")
 	}
 	if change.Delete || change.lookup() {
 		return change, checkID(change.ID)

@@ -11,8 +11,9 @@ import (
 // processes.
 //
 // The log of a tenant is a sequence of entries at positions 1, 2, 3 and so on. The head is the position of the last
-// entry. The applied position is the one up to which the live index is current. Each pin keeps the entries after its
-// own position. The log makes no decisions: the engine decides which changes to apply to which index, and when.
+// entry. The applied position is the one up to which the live index is current. A pin is a named position; the log
+// keeps the entries after it. The log makes no decisions: the engine decides which changes to apply to which index, and
+// when.
 //
 // A ChangeLog is safe for concurrent use. Tenants are any strings that [CheckTenant] accepts. Every method tries once,
 // and returns a [*TemporaryError] if a later call can succeed. A call whose answer was lost can be repeated. The effect
@@ -40,8 +41,8 @@ type ChangeLog interface {
 	Append(ctx context.Context, tenant string, changes []Change) (last int64, err error)
 
 	// After returns the entries after a position, in order, and the number of entries that are left after these. It
-	// returns at most docs entries, whose ids and bodies have at most so many bytes together, but at least one if there is
-	// one. An error that matches [ErrChangesLost] means that entries after the position are no longer kept.
+	// returns at most docs entries, whose ids and bodies add up to at most the given number of bytes; a larger entry is
+	// returned alone. An error that matches [ErrChangesLost] means that entries after the position are no longer kept.
 	After(
 		ctx context.Context, tenant string, position int64, docs, bytes int,
 	) (entries []ChangeEntry, left int64, err error)
@@ -51,9 +52,9 @@ type ChangeLog interface {
 
 	// Pin makes the log keep the entries after a position, under a name, until Unpin is called. If lasting is not zero,
 	// the pin also ends after that time. A negative position stands for the head: every change that is accepted later
-	// comes after it. Pin returns the position that is pinned. A pin of that name that exists already keeps its position
-	// and lasts for the new time; so it is renewed. A run has a pin. A kept generation can have one at the position up to
-	// which it is current.
+	// comes after it. Pin returns the position that is pinned. If a pin of that name exists already, the call renews it:
+	// the pin keeps its position and lasts for the new time. A run has a pin. A kept generation can have one at the
+	// position up to which it is current.
 	Pin(ctx context.Context, tenant, name string, position int64, lasting time.Duration) (int64, error)
 
 	// Unpin removes a pin. It is not an error if there is none.
@@ -83,13 +84,13 @@ type ChangeLog interface {
 type Claims interface {
 	// Lease returns how long a claim lasts after it was made or renewed. Zero means that the log belongs to one process
 	// and ends with it, so that claims do not expire. Engine.Update then waits until the live index has the changes. With
-	// a log that outlives the process, it waits until the log has them.
+	// a log that outlives the process, it waits only until the log has them.
 	Lease() time.Duration
 
 	// Claim gives holder the right to write to the tenant's live index, and returns the fence of the claim and the applied
 	// position. A holder that has the claim renews it and keeps its fence, even if the claim has expired, unless another
-	// has held it since. An error that matches [ErrClaimed] means that another holds the claim. After an urgent holder got
-	// that error, others that are not urgent get the claim only after it, or after a Lease.
+	// has held it since. An error that matches [ErrClaimed] means that another holds the claim. After an urgent holder has
+	// got that error, holders that are not urgent get the claim only after the urgent one, or once a Lease has passed.
 	Claim(ctx context.Context, tenant, holder string, urgent bool) (fence, applied int64, err error)
 
 	// Release gives a claim back. It returns nil if the holder has lost the claim already.

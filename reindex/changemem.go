@@ -34,7 +34,7 @@ type memoryLog struct {
 	pins    map[string]memoryPin
 	holder  string
 	fence   int64
-	wanted  bool
+	wanted  bool // an urgent holder waits for the claim
 }
 
 type memoryEntry struct {
@@ -281,5 +281,5 @@ func lostChanges(err error) error {
 		return err
 	}
 	return &GateError{RuleCurrent, 0, 0,
-		"more changes came while the reindex went on than are kept (ChangeBytes); the live index has them"}
+		"more changes came during the reindex than are kept (ChangeBytes); the live index has them"}
 }

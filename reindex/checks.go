@@ -65,7 +65,7 @@ func (e *CheckError) PublicMessage() string {
 		text = "it refused the new index" + seeLog
 	}
 	if errors.As(e.Err, new(*PanicError)) || errors.Is(e.Err, errGoexit) {
-		text = "it failed by a defect" + seeLog
+		text = "it failed because of a defect" + seeLog
 	}
 	return fmt.Sprintf("not published, check %q: %s", e.Check, text)
 }

@@ -29,7 +29,7 @@ func TestChecks(t *testing.T) {
 		},
 		{
 			"panic", func(context.Context, reindex.Candidate) error { panic(secret) },
-			`not published, check "own": it failed by a defect`,
+			`not published, check "own": it failed because of a defect`,
 		},
 		{
 			"late", func(ctx context.Context, _ reindex.Candidate) error { <-ctx.Done(); return ctx.Err() },

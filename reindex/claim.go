@@ -48,7 +48,7 @@ func (s *streams) hold(ctx context.Context, st *stream, urgent bool) (inside con
 	}
 }
 
-// claim asks the log for the claim: once, or until it gets it if the caller is urgent.
+// claim asks the log for the claim, and repeats calls that failed with a [*TemporaryError].
 func (s *streams) claim(ctx context.Context, st *stream, urgent bool) (inside context.Context, h *held, err error) {
 	h = &held{streams: s, stream: st, stop: func() {}}
 	err = s.cfg.Retry.Do(ctx, func() error {
@@ -118,7 +118,7 @@ func (h *held) renew(ctx context.Context, within time.Duration) error {
 }
 
 // check returns an error unless the claim is still held. It is called right before a write. If the log does not answer
-// in time the error matches [ErrClaimLost].
+// in time, the error matches [ErrClaimLost].
 func (h *held) check(ctx context.Context) error {
 	lease := h.streams.log.Lease()
 	if err := context.Cause(ctx); err != nil {
@@ -159,7 +159,7 @@ func (h *held) rewind(ctx context.Context, position int64) {
 			"tenant", st.tenant, "after", position, "error", err)
 		return
 	}
-	s.cfg.Logger.Warn("the claim on the live index was lost, its changes are applied again",
+	s.cfg.Logger.Warn("the claim on the live index was lost; its changes are applied again",
 		"tenant", st.tenant, "after", position)
 	st.back(position)
 }

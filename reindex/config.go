@@ -21,8 +21,8 @@ type Config struct {
 	// but not an index: give each an Indexer with a folder or a prefix of its own.
 	EntityType string
 
-	// Readers is the number of parts of a source that are read at the same time, if its snapshots are a [Splitter].
-	// Default 1: the engine reads Products.
+	// Readers is the number of parts of a source that are read at the same time, if each snapshot is a [Splitter]. Default
+	// 1: the engine reads Products.
 	Readers int
 	// Workers is the largest number of batches of a run that are checked and written at the same time. An overloaded index
 	// gets fewer (see "Adapting to the index" in the package documentation). The [Limits] of the index cap it and are the
@@ -51,7 +51,7 @@ type Config struct {
 	// of an earlier product, but another body. The first product read is indexed. A product that is repeated with the same
 	// body is harmless and is not counted. Default 0; negative: any number.
 	MaxDuplicates int64
-	// AllowEmpty lets a run go live that read no product. MinFraction still applies.
+	// AllowEmpty lets a run that read no products go live. MinFraction still applies.
 	AllowEmpty bool
 	// MinFraction is the smallest number of documents with which a generation goes live, as a fraction of the number in
 	// the live one. Default 0.5; negative: no limit.
@@ -68,29 +68,29 @@ type Config struct {
 	// error keeps the old index live.
 	Checks []Check
 
-	// Retry says how often failed calls are repeated, and after which time.
+	// Retry says how often failed calls are repeated, and how long the engine waits in between.
 	Retry Retry
 	// CleanupTimeout limits the time that a run has at its end to discard its generation. Default 30 s.
 	CleanupTimeout time.Duration
 
 	// ChangeBytes is the largest number of bytes of changes (ids and bodies) that are kept per tenant during a run, and
-	// that one call of Engine.Update may have. If more changes come during a run, they are applied to the live index and
-	// the run fails. Default 64 MiB. A log in Changes has its own limit on the bytes that it keeps.
+	// that one call of Engine.Update may have. If more changes come during a run, the live index gets them and the run
+	// fails. Default 64 MiB. A log in Changes has its own limit on the bytes that it keeps.
 	ChangeBytes int
 	// Changes keeps the changes that Engine.Update accepts. Default: NewChanges(ChangeBytes), in memory. With a log that
 	// outlives the process, the engine also applies changes that other processes have accepted, until Shutdown. Engines
 	// that share such a log must have the same index.
 	Changes ChangeLog
 	// ChangeDelay limits the time for which a change may wait for others, so that the live index takes them together. Only
-	// the changes of a steady flow wait: those that come while others are being applied. An index that takes a hundred
-	// changes a second one by one does several times as much work. The limit is twice as long during a run of the tenant,
-	// which such work would slow down. Default 250 ms; negative: no change waits.
+	// the changes of a steady flow wait: those that come while others are being applied. An index that gets a hundred
+	// changes a second one by one does several times as much work as one that gets them together. The limit is twice as
+	// long during a run of the tenant, which that work would slow down. Default 250 ms; negative: no change waits.
 	ChangeDelay time.Duration
-	// MaxHold limits the time in which updates of a tenant wait for a switch-over, in two parts. The first part is the
-	// replay of the last changes. A run that does not complete it in time lets updates go on and catches up again; after
-	// the third time it fails with [RuleCurrent], and nothing has changed. The second part is Commit. A Commit that takes
-	// longer is cut off: the job says that the new index may be live, and the accepted changes are applied again to the
-	// index that is live. Default 10 min, since an index that queues its work may take long.
+	// MaxHold limits the time for which updates of a tenant wait for a switch-over. In this time the run replays the last
+	// changes and calls Commit. A run that does not complete the replay in time lets updates go on and catches up again;
+	// after the third time it fails with [RuleCurrent], and nothing has changed. A Commit that does not end in time is cut
+	// off: the job says that the new index may be live, and the accepted changes are applied again to the index that is
+	// live. Default 10 min, since an index that queues its work may take long.
 	MaxHold time.Duration
 
 	// MaxStall limits the time for which a change that always fails can block the later changes of its tenant, in a log
@@ -99,8 +99,8 @@ type Config struct {
 	// again. Default 5 min.
 	MaxStall time.Duration
 
-	// MaxRuns is the largest number of runs, each of another tenant, that are in progress at the same time. Others are
-	// PENDING. Default 2.
+	// MaxRuns is the largest number of runs, each of another tenant, that are in progress at the same time. The other runs
+	// wait ([StatusPending]). Default 2.
 	MaxRuns int
 	// Jobs keeps the jobs. Default NewJobs(0), which keeps the last jobs of each tenant in memory.
 	Jobs JobStore
@@ -164,7 +164,7 @@ func setDefault[T string | int | float64 | time.Duration](field *T, value T) {
 	*field = cmp.Or(*field, value)
 }
 
-// validate returns an error for each invalid setting of a config whose defaults are set.
+// validate returns an error that names each invalid setting of a config whose defaults are set.
 func (c *Config) validate() error {
 	var errs []error
 	atLeastOne := func(name string, v int64) {
@@ -178,9 +178,8 @@ func (c *Config) validate() error {
 		}
 	}
 	if !isEntityType(c.EntityType) {
-		errs = append(errs, fmt.Errorf("EntityType is %q, it must be 1 to %d printable characters, without "+
-			"spaces at either end",
-			c.EntityType, maxEntityType))
+		errs = append(errs, fmt.Errorf(
+			"EntityType is %q, it must be 1 to %d printable characters, without spaces at either end", c.EntityType, maxEntityType))
 	}
 	atLeastOne("Readers", int64(c.Readers))
 	notNegative("Workers", c.Workers)

@@ -40,20 +40,20 @@ func (d *differ) Swap(i, j int) {
 
 // compare returns the difference. about is roughly the number of products that are live.
 func (d *differ) compare(ctx context.Context, about int64) (*Difference, error) {
+	attempt := func(f func() error) error { return d.retry.Do(ctx, func() error { return contain(f) }) }
 	d.hash.seed = maphash.MakeSeed()
 	d.ids, d.bodies = make([]uint64, 0, max(0, about)), make([]uint32, 0, max(0, about))
-	if err := d.retry.Do(ctx, func() error { return contain(func() error { return d.readLive(ctx) }) }); err != nil {
+	if err := attempt(func() error { return d.readLive(ctx) }); err != nil {
 		return nil, fmt.Errorf("reading the live index: %w", err)
 	}
 	edited, err := d.edited(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.retry.Do(ctx, func() error { return contain(func() error { return d.readSealed(ctx, edited) }) }); err !=
-		nil {
+	if err := attempt(func() error { return d.readSealed(ctx, edited) }); err != nil {
 		return nil, fmt.Errorf("reading the new index: %w", err)
 	}
-	if err := d.retry.Do(ctx, func() error { return contain(func() error { return d.describe(ctx) }) }); err != nil {
+	if err := attempt(func() error { return d.describe(ctx) }); err != nil {
 		return nil, fmt.Errorf("reading the live index again: %w", err)
 	}
 	for id, fields := range d.changed {

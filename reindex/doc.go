@@ -1,7 +1,7 @@
 // Package reindex rebuilds the whole search index of a tenant beside the live one, and switches searches over in one
 // step.
 //
-// An [Engine] reads every product of a tenant from a [Source] and writes them through an [Indexer] into a new
+// An [Engine] reads all products of a tenant from a [Source] and writes them through an [Indexer] into a new
 // [Generation], which no search sees. Once the generation is known to be complete, it goes live atomically. A run that
 // fails, is cancelled or dies leaves the live index exactly as it was.
 //
@@ -20,35 +20,39 @@
 // generation, and fills it. One reader, or one per part of the source ([Splitter]), collects products into batches.
 // Workers check the bodies, call Config.Transform, and write the batches. When every batch has been written
 // ([StatusPublished]), the engine seals the generation, checks it against the rules below, and commits it
-// ([StatusSuccess]). A run that does not get so far ends as [StatusFailure].
+// ([StatusSuccess]). A run that does not get that far ends as [StatusFailure].
 //
-// # What is promised
+// # Promises
 //
 // Accounting: every product read ends as indexed, rejected (with its id, the reason and its place) or duplicate. Of
-// several products with the same id, the first one read is indexed, whatever the scheduling. The sums must match the
-// number of documents in the sealed generation ([RuleAccounting]).
+// several products with the same id, the first one read is indexed, whatever the scheduling. The numbers must agree
+// with the number of documents in the sealed generation ([RuleAccounting]).
+// The gate: a generation goes live only if
+//   - the source ended without an error, and kept to the rules of [Snapshot];
+//   - at most Config.MaxRejected products were rejected ([RuleRejected]);
+//   - at most Config.MaxDuplicates products came again with another body ([RuleDuplicates]);
+//   - something was indexed ([RuleEmpty]);
+//   - the source yielded as many different products as it had announced ([RuleCount]);
+//   - the number of documents did not collapse ([RuleShrunk]).
 //
-// The gate: a generation goes live only if the source ended without an error and kept to the rules of a sequence, no
-// more than Config.MaxRejected products were rejected ([RuleRejected]) and no more than Config.MaxDuplicates came twice
-// with different bodies ([RuleDuplicates]), something was indexed ([RuleEmpty]), the source yielded as many different
-// products as it had announced ([RuleCount]), and the number of documents did not collapse ([RuleShrunk]). A refusal is
-// a [*GateError] with the rule and the numbers. A live index that cannot be counted does not count as an empty one: it
-// closes the gate.
+// A refusal is a [*GateError] with the rule and the numbers. If the documents of the live index cannot be counted, the
+// gate stays closed.
 //
 // Bounded memory: a run holds one batch per reader and one per worker, and at most 24 bytes per id, whatever the size
-// of the catalogue. A batch has at most Config.BatchBytes, ids included, or one larger product. Reports list at most
-// Config.ReportItems, with reasons of at most 1,000 bytes.
+// of the catalogue. A batch has at most Config.BatchBytes, ids included, or one larger product. A report lists at most
+// Config.ReportItems rejections, with reasons of at most 1,000 bytes, and as many duplicates.
 //
 // Retry in one place: indexes try once and classify their errors (see [Writer]). The engine resends only products that
 // failed and can succeed, waits as [Retry] says, splits batches that are too large, and isolates the one product that
 // spoils a batch. It does not read a source twice: a source that calls a server retries by itself, with Retry.Do.
 //
-// Control: every call of a host's code gets a context that ends when its result is no longer wanted. The context of a
-// read also ends when a write has failed. A generation is discarded under a context of its own, limited by
-// Config.CleanupTimeout; a switch-over that has begun gets the same time to end well. A panic, runtime.Goexit or a nil
-// pointer as an error in a Source, a Transform, an Indexer or a JobStore ends the run as a failure, not the program.
-// The lease of a job is renewed until its run has truly ended. No goroutine outlives Engine.Shutdown, except those that
-// are stuck in code that ignores its context; a [*StuckError] names these calls.
+// Control: the host is the program that embeds the engine. Every call of the host's code gets a context that ends when
+// its result is no longer wanted. The context of a read also ends when a write has failed. A generation is discarded
+// under a context of its own, limited by Config.CleanupTimeout; a switch-over that has begun gets the same time to
+// complete. A panic, a call of runtime.Goexit or a nil pointer as an error in a Source, a Transform, an Indexer or a
+// JobStore ends the run as a failure, not the program. The lease of a job is renewed until its run has truly ended. No
+// goroutine outlives Engine.Shutdown, except those that are stuck in code that ignores its context; a [*StuckError]
+// names these calls.
 //
 // Honest results: a job says FAILURE, and that nothing has changed, only if that is known. If the answer to the
 // switch-over was lost, the job and the error say that the new index may be live; see RunError.MayBeLive.
@@ -59,12 +63,12 @@
 //
 // [Engine.Update] changes single products in the live index ([Updater]). A change that it accepts during a run is also
 // applied to the new generation ([Editor]), so that the switch-over undoes no edit. Before a run opens the source, it
-// notes the position of the last change of the tenant. After the load it replays the changes accepted since, the last
-// one of each product, until few are left. It seals the generation, counts it, and checks it against the gate. Then it
-// holds the tenant's updates for the short time in which it replays the remaining changes and commits. Replaying a
-// change that the source already had is harmless. The accounting includes the products that edits added and removed. A
-// change that an index refuses is reported with its id and reason, and blocks nothing. A run does not go live
-// ([RuleCurrent]) if its generation cannot be edited, or if too many changes came (Config.ChangeBytes).
+// notes the position of the last change of the tenant. After the load it replays the changes accepted since then, only
+// the last one of each product, until few are left. It seals the generation, counts it, and checks it against the gate.
+// Then it holds the tenant's updates for the short time in which it replays the remaining changes and commits.
+// Replaying a change that the source already had is harmless. The accounting includes the products that edits added and
+// removed. A change that an index refuses is reported with its id and reason, and blocks nothing. A run does not go
+// live ([RuleCurrent]) if its generation cannot be edited, or if too many changes came (Config.ChangeBytes).
 //
 // Changes are kept in memory, or in a [ChangeLog] that outlives the process (Config.Changes). With such a log, several
 // processes can accept changes of a tenant, and one of them at a time applies them to the live index. Changes that a

@@ -66,7 +66,7 @@ func (c *Config) gate(r *Report, sealed Sealed) error {
 func checkAccounting(r *Report, sealed Sealed) error {
 	if sum := r.Indexed + r.Rejected + r.Duplicates; sum != r.Read {
 		return &GateError{RuleAccounting, sum, r.Read, fmt.Sprintf(
-			"%d products were read, but %d were indexed, %d rejected and %d duplicates", r.Read, r.Indexed, r.Rejected,
+			"%d products were read, but %d were indexed, %d were rejected and %d were duplicates", r.Read, r.Indexed, r.Rejected,
 			r.Duplicates)}
 	}
 	if want := r.Indexed + r.Added - r.Removed; sealed.Documents != want {
@@ -94,7 +94,7 @@ func (c *Config) checkDuplicates(r *Report, _ Sealed) error {
 		return nil
 	}
 	return &GateError{RuleDuplicates, r.Conflicts, c.MaxDuplicates, fmt.Sprintf(
-		"%d products have the id of another one and another body, at most %d may (MaxDuplicates); the report names some",
+		"%d products have the id of an earlier one but another body, at most %d may (MaxDuplicates); the report names some",
 		r.Conflicts, c.MaxDuplicates)}
 }
 
@@ -127,7 +127,7 @@ func (c *Config) checkShrunk(_ *Report, sealed Sealed) error {
 	if sealed.LiveErr != nil {
 		return &GateError{RuleShrunk, sealed.Documents, 0,
 			"the documents of the live index cannot be counted, so the new index may be much smaller; " +
-				"a negative MinFraction lets it go live nevertheless" + seeLog}
+				"a negative MinFraction lets it go live all the same" + seeLog}
 	}
 	least := atLeast(max(0, sealed.Live), c.MinFraction)
 	if sealed.Documents >= least {

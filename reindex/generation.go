@@ -94,7 +94,7 @@ func (r *run) commit(ctx context.Context, gen Generation, edits *editing) error 
 	})
 }
 
-// publish makes the generation live. After an [unknownError] it may be live.
+// publish makes the generation live. After an [unknownError] the generation may be live.
 func (r *run) publish(ctx context.Context, gen Generation) error {
 	known := true
 	err := r.cfg.Retry.Do(ctx, func() error {

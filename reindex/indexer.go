@@ -34,8 +34,8 @@ type Writer interface {
 }
 
 // Generation is a new, complete copy of a tenant's products that is being built. After Begin the engine calls Write
-// from several goroutines, then Flush, Seal, Commit and Abort one after the other. Every run ends with Abort, also
-// after a failed Commit.
+// from several goroutines, then Flush, Seal, Commit and Abort one after the other. Every run ends with Abort, whether
+// or not Commit succeeded.
 //
 // The engine repeats a call of Begin, Flush, Seal or Commit that failed with a [*TemporaryError]. Any other error ends
 // the run. Capabilities of a generation are found through [As].
@@ -67,7 +67,7 @@ type Sealed struct {
 	// Live is the number of products in the live index; -1 if it is known that no index is live.
 	Live int64
 
-	// LiveErr says why Live is not known although an index is or may be live; nil if Live is known. With an error, the
+	// LiveErr says why Live is not known although an index is or may be live; nil if Live is known. If it is set, the
 	// generation goes live only if Config.MinFraction is negative.
 	LiveErr error
 
@@ -76,8 +76,8 @@ type Sealed struct {
 	Ignored int64
 }
 
-// Limits states how much an [Indexer] accepts at once. These are also the sizes it works best with, and the default.
-// Zero means no limit.
+// Limits states how much an [Indexer] accepts at once. The same sizes are those that it works best with, and the
+// engine's defaults. Zero means no limit.
 type Limits struct {
 	// MaxDocs is the largest number of products in one Write.
 	MaxDocs int
@@ -94,16 +94,16 @@ type Limits struct {
 	SlowWrite time.Duration
 }
 
-// Limiter is an optional capability of an [Indexer]: it returns the sizes that the index works best with. They cap
-// those in Config, and are their defaults. Without it, the engine uses Config and its defaults alone.
+// Limiter is an optional capability of an [Indexer]: it returns the sizes that the index works best with. They cap the
+// sizes in Config, and are the defaults of these. Without it, the engine uses Config and its defaults alone.
 type Limiter interface {
 	Limits() Limits
 }
 
-// Reaper is an optional capability of an [Indexer]: it removes the generations of a tenant that dead runs have left,
-// and returns their number. It never touches a live index, or a generation of a run that is alive. The engine calls it
-// at the start of each run; an error is logged and the run goes on. Without it, leftovers stay until someone removes
-// them.
+// Reaper is an optional capability of an [Indexer]: it removes the generations that dead runs of a tenant have left
+// behind, and returns their number. It never touches a live index, or a generation of a run that is alive. The engine
+// calls it at the start of each run; an error is logged and the run goes on. Without it, leftovers stay until someone
+// removes them.
 type Reaper interface {
 	Reap(ctx context.Context, tenant string) (int, error)
 }
@@ -113,12 +113,12 @@ type Reaper interface {
 // into it.
 type Joiner interface {
 	// Join returns a writer into a generation of the tenant, by its [Generation.Name]. ctx bounds the call, not the
-	// writer. Its Flush returns only products that it has written itself.
+	// writer. The writer's Flush returns only products that this writer has written.
 	//
-	// The load of a generation is over once its own Flush was called. After that nothing is accepted from joined writers,
-	// so that a worker that was paused can neither undo a later change nor write to the live index. Join and Write then
-	// return an error that matches [ErrFenced]. They also do so if the generation is live or was discarded, and if its run
-	// has a greater token than the one in ctx (see [Fence]).
+	// The load of a generation is over once the generation's own Flush has been called. After that nothing is accepted
+	// from joined writers, so that a worker that was paused can neither undo a later change nor write to the live index.
+	// Join and Write then return an error that matches [ErrFenced]. They also do so if the generation is live or was
+	// discarded, and if its run has a greater token than the one in ctx (see [Fence]).
 	Join(ctx context.Context, tenant, generation string) (Writer, error)
 }
 
@@ -130,7 +130,7 @@ type Resumer interface {
 	// that had the generation before, Commit fails with an error that matches [ErrFenced], and Abort does nothing.
 	//
 	// The error matches [ErrCommitted] if the generation is live, [ErrNoGeneration] if it does not exist, and [ErrFenced]
-	// if its token is not smaller.
+	// if its token is not smaller than the one in ctx.
 	Resume(ctx context.Context, tenant, generation string) (Generation, error)
 }
 

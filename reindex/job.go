@@ -119,8 +119,8 @@ type JobStore interface {
 	// way already, Finish returns nil, so that a call whose answer was lost can be repeated.
 	Finish(ctx context.Context, job Job) error
 
-	// Cancel asks the process that runs a job to stop it: its next Renew reports that. The error matches [ErrJobNotFound]
-	// or [ErrJobEnded].
+	// Cancel asks the process that runs a job to stop it: the next Renew of the job reports that. The error matches
+	// [ErrJobNotFound] or [ErrJobEnded].
 	Cancel(ctx context.Context, tenant, id string) error
 
 	// Get returns one job, or an error that matches [ErrJobNotFound].

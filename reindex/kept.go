@@ -53,7 +53,7 @@ func (s *streams) keepFrom(ctx context.Context, tenant, generation string, posit
 	if generation == "" {
 		return nil
 	}
-	err := s.unpinKept(ctx, tenant, generation) // of an earlier time as a kept generation
+	err := s.unpinKept(ctx, tenant, generation) // from an earlier time as a kept generation
 	if err == nil {
 		err = s.cfg.Retry.Do(ctx, func() error {
 			return contain(func() error {

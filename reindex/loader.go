@@ -31,8 +31,8 @@ type Loader interface {
 }
 
 // Overlap describes the products that came in more than one part of a run. A product with the same body in each part is
-// harmless. If the bodies differ, the run fails with [RuleDuplicates]. If Config.MaxDuplicates allows that many, it
-// begins again with the whole source as one part instead.
+// harmless. If the bodies differ, the run fails with [RuleDuplicates]. If Config.MaxDuplicates allows that many, the
+// run begins again instead, with the whole source as one part.
 type Overlap struct {
 	// Duplicates is the number of repetitions of such products. Conflicts is the number of repetitions whose body was not
 	// the same, or could not be compared.
@@ -79,8 +79,8 @@ type PartReport struct {
 }
 
 // LoadPart loads one part of a run of this engine's source into a generation that another process has begun, and
-// returns when all of it has landed. After each batch it calls progress, unless that is nil, with the report so far. It
-// does so from several goroutines.
+// returns when all products of the part have landed. After each batch it calls progress, unless that is nil, with the
+// report so far. It does so from several goroutines.
 //
 // The error matches [ErrFenced] if the generation accepts no more writes, and [errors.ErrUnsupported] if the index
 // cannot be joined. It is a [*GateError] if this part alone keeps the run from succeeding. A part that is the whole

@@ -66,7 +66,7 @@ func message(err *RunError) string {
 }
 
 // what returns the noun for the run.
-func (e *RunError) what() string { return Options{Rollback: e.rollback}.verb() }
+func (e *RunError) what() string { return Options{Rollback: e.rollback}.noun() }
 
 // backWords turns a message about a reindex into one about a rollback.
 var backWords = strings.NewReplacer(
@@ -101,7 +101,7 @@ func causeMessage(err *RunError) string {
 	case checked:
 		return shorten(check.PublicMessage())
 	case panicked, errors.Is(err, errGoexit), errors.Is(err, errMisuse):
-		return err.worded("the reindex failed by a defect" + seeLog)
+		return err.worded("the reindex failed because of a defect" + seeLog)
 	}
 	failed := err.worded(phaseMessages[err.Phase])
 	public, ok := publicMessage(err)

@@ -29,8 +29,8 @@ func (o Options) covers(asked Options) bool {
 		o.Rollback == asked.Rollback && (asked.Generation == "" || o.Generation == asked.Generation)
 }
 
-// verb returns the noun for a run with these options.
-func (o Options) verb() string {
+// noun returns the noun for a run with these options.
+func (o Options) noun() string {
 	switch {
 	case o.DryRun && o.Rollback:
 		return "dry run of a rollback"
@@ -44,7 +44,7 @@ func (o Options) verb() string {
 
 // String returns the kind of run, with its details.
 func (o Options) String() string {
-	text := o.verb()
+	text := o.noun()
 	if o.Generation != "" {
 		text += " to " + o.Generation
 	}
@@ -75,7 +75,7 @@ func (o Options) check(tenant string, ix Indexer) error {
 	}
 	if o.Generation != "" && !o.Rollback {
 		return fmt.Errorf("tenant %s: a generation was named for a %s, which makes a new one: %w",
-			tenant, o.verb(), errors.ErrUnsupported)
+			tenant, o.noun(), errors.ErrUnsupported)
 	}
 	return nil
 }

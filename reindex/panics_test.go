@@ -174,7 +174,7 @@ func TestGoexit(t *testing.T) {
 			if _, err := b.Run(t.Context(), tenant); err == nil || !strings.Contains(err.Error(), "runtime.Goexit") {
 				t.Errorf("error %v, want one that names runtime.Goexit", err)
 			}
-			if job := b.lastJob(t); !strings.Contains(job.Message, "by a defect") {
+			if job := b.lastJob(t); !strings.Contains(job.Message, "because of a defect") {
 				t.Errorf("message %q, want one that says it was a defect", job.Message)
 			}
 			b.assertOldLive(t)

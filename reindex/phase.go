@@ -24,7 +24,7 @@ const (
 	PhaseRead Phase = "read"
 	// PhaseWrite is the side of PhaseLoad that checks and writes them.
 	PhaseWrite Phase = "write"
-	// PhaseCatchUp applies the changes that were accepted meanwhile to the generation, before and after PhaseSeal.
+	// PhaseCatchUp applies to the generation the changes that were accepted during the run, before and after PhaseSeal.
 	PhaseCatchUp Phase = "catch-up"
 	// PhaseSeal waits until the writes have landed, and counts the products.
 	PhaseSeal Phase = "seal"
@@ -50,15 +50,15 @@ type RunError struct {
 	// Err is the cause: a [*GateError], [ErrCancelled], [ErrShutdown], a [*PanicError], or an error of the Source or the
 	// Indexer.
 	Err error
-	// MayBeLive reports that the new index may be live: the switch-over was begun, and its outcome is not known. If it is
-	// false, the live index is what it was before the run.
+	// MayBeLive reports whether the new index may be live, since the switch-over was begun and its outcome is not known.
+	// If MayBeLive is false, the live index is what it was before the run.
 	MayBeLive bool
 
 	stopped  bool // the run's context had ended
 	rollback bool // the run was a rollback
 }
 
-// Error names tenant, job, phase and cause, and says if the new index may be live.
+// Error names tenant, job, phase and cause, and says whether the new index may be live.
 func (e *RunError) Error() string {
 	text := fmt.Sprintf("%s of tenant %s, job %s: %s: %v", e.what(), e.Tenant, e.Job, e.Phase, e.Err)
 	if e.MayBeLive {
@@ -109,7 +109,6 @@ func (p *phases) where() position {
 func (d *Durations) of(phase Phase) *time.Duration {
 	return map[Phase]*time.Duration{
 		PhasePending: &d.Pending, PhaseOpen: &d.Open, PhaseBegin: &d.Begin, PhaseLoad: &d.Load, PhaseCatchUp: &d.CatchUp,
-		PhaseSeal: &d.Seal, PhaseCheck: &d.Check,
-		PhaseCommit: &d.Commit,
+		PhaseSeal: &d.Seal, PhaseCheck: &d.Check, PhaseCommit: &d.Commit,
 	}[phase]
 }

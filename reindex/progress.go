@@ -12,7 +12,7 @@ type progress struct {
 	job  Job
 	wake chan struct{} // closed at the next change; nil while nobody waits
 
-	watch func(Job) // if it is set, is called after each change
+	watch func(Job) // called after each change; may be nil
 }
 
 // change applies f to the job and returns the new state.

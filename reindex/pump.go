@@ -12,7 +12,7 @@ import (
 )
 
 // errOverlap ends an attempt to read parts: an id came twice with different bodies, and the parts have no order.
-var errOverlap = errors.New("the parts hold different products of the same id")
+var errOverlap = errors.New("the parts hold different products with the same id")
 
 // pump fills one generation: readers turn the source into batches, workers check and write them. Memory is
 // bounded by one batch per reader and one per worker, and the set of ids.

@@ -102,8 +102,8 @@ func (r *record) renew(ctx context.Context) error {
 func stops(err error) bool { return errors.Is(err, ErrCancelled) || errors.Is(err, ErrLeaseLost) }
 
 // finish records the job's end; failure is nil if it succeeded. The end is stored before it becomes visible, so that a
-// caller who sees it can start the next run. An error means that the end could not be stored; it becomes visible
-// nevertheless.
+// caller who sees it can start the next run. An error means that the end could not be stored; it becomes visible all
+// the same.
 func (r *record) finish(ctx context.Context, failure *RunError) (Job, error) {
 	job := r.now()
 	before := job.Status
@@ -157,14 +157,14 @@ func (r *record) logEnd(ctx context.Context, report *Report, err error) {
 		attrs = append(attrs, "rejections", report.Rejections[:min(loggedRejections, len(report.Rejections))])
 	}
 	if err == nil {
-		r.log.InfoContext(ctx, r.now().Options.verb()+" succeeded", attrs...)
+		r.log.InfoContext(ctx, r.now().Options.noun()+" succeeded", attrs...)
 		return
 	}
 	attrs = append(attrs, "error", err)
 	if panicked, ok := errors.AsType[*PanicError](err); ok {
 		attrs = append(attrs, "stack", string(panicked.Stack))
 	}
-	r.log.ErrorContext(ctx, r.now().Options.verb()+" failed", attrs...)
+	r.log.ErrorContext(ctx, r.now().Options.noun()+" failed", attrs...)
 }
 
 // held measures how long updates are held. The returned function ends the measurement.

@@ -17,8 +17,8 @@ type Report struct {
 	Conflicts int64
 	// Expected is the number that the source announced through [Counter]; -1 if it announced none.
 	Expected int64
-	// Replaced is the number of documents in the index that was live before; -1 if there was none or the run did not
-	// get so far.
+	// Replaced is the number of documents in the index that was live before; -1 if there was none or the run did not get
+	// that far.
 	Replaced int64
 	// Ignored is the number of different fields that the index stores but does not search, because it has reached its
 	// limit of fields; -1 if that is not known.
@@ -46,7 +46,7 @@ type Report struct {
 	DuplicateIDs []string
 
 	// Difference describes how the new index differs from the live one. It is nil unless it was requested
-	// (Options.Difference, Config.MaxRemoved, Config.MaxChanged) and the run got so far. It is never modified.
+	// (Options.Difference, Config.MaxRemoved, Config.MaxChanged) and the run got that far. It is never modified.
 	Difference *Difference
 
 	// Durations holds the lengths of the phases.

@@ -31,10 +31,10 @@ func (e *Engine) Create(ctx context.Context, tenant string, options Options) (jo
 	return job, false, options.joined(job)
 }
 
-// Resume runs an existing job: one that Create has stored, or one whose process has died. The caller got the job from
-// the store with a new fencing token, so that the former process can neither store nor publish anything more. The
-// argument generation is the name of the generation that the former process was loading, or empty. It is continued if
-// the index is a [Resumer]. The job's counters go on from their last values.
+// Resume runs an existing job: one that Create has stored, or one whose process has died. The caller has taken the job
+// over in the store, with a new fencing token, so that the former process can neither store nor publish anything more.
+// The argument generation is the name of the generation that the former process was loading, or empty. Resume continues
+// that generation if the index is a [Resumer]. The job's counters go on from their last values.
 //
 // Like Run, Resume returns when the job has ended, and the run ends when ctx does.
 func (e *Engine) Resume(ctx context.Context, job Job, generation string) (Report, error) {
@@ -76,7 +76,7 @@ func (r *run) reopen(ctx context.Context) (gen Generation, err error) {
 		return err
 	})
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, ErrNoGeneration) {
-		r.record.log.InfoContext(ctx, "the generation of the dead run cannot be continued, beginning again", "generation",
+		r.record.log.InfoContext(ctx, "the generation of the dead run cannot be continued; beginning again", "generation",
 			name, "reason", sound(err))
 		return nil, nil //nolint:nilnil // as above
 	}

@@ -24,8 +24,8 @@ func (e *Engine) Rollback(ctx context.Context, tenant string) (Report, error) {
 	return e.RunWith(ctx, tenant, Options{Rollback: true})
 }
 
-// Generations returns the generations of the tenant: the live one, if there is one, and then the kept ones, the one
-// that was replaced last first. The error matches [ErrTenant], or [errors.ErrUnsupported] if the index is not a
+// Generations returns the generations of the tenant: the live one, if there is one, and then the kept ones, the most
+// recently replaced first. The error matches [ErrTenant], or [errors.ErrUnsupported] if the index is not a
 // [Rollbacker].
 func (e *Engine) Generations(ctx context.Context, tenant string) ([]GenerationInfo, error) {
 	if err := CheckTenant(tenant); err != nil {

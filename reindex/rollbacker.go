@@ -9,8 +9,8 @@ import (
 // back to one of them; see Engine.Rollback. The settings of the index determine how many it keeps, and for how long. An
 // implementation must pass reindextest.TestRollbacker.
 type Rollbacker interface {
-	// Generations returns the live generation of the tenant, if there is one, and then the kept ones, the one that was
-	// replaced last first.
+	// Generations returns the live generation of the tenant, if there is one, and then the kept ones, the most recently
+	// replaced first.
 	Generations(ctx context.Context, tenant string) ([]GenerationInfo, error)
 
 	// Rollback opens a kept generation by its name; an empty name stands for the one that was replaced last. Searches see

@@ -20,12 +20,12 @@ type run struct {
 	cancel context.CancelCauseFunc
 	turn   *turn
 
-	resumes string // the name of the generation of the dead run
-	checked bool   // the dead run has checked it
+	resumes string // the name of the generation that a dead run has left, if it is to be continued
+	checked bool   // the dead run has checked that generation
 	streams *streams
 }
 
-// execute runs the run to its end, and records it. The lease is renewed until that is done.
+// execute executes the run and records its end. It renews the lease of the job until that is done.
 func (r *run) execute(ctx context.Context) (job Job, err, storeErr error) {
 	stop := r.record.keepLease(ctx, r.cancel)
 	defer stop()
@@ -86,7 +86,7 @@ func (r *run) rebuild(ctx context.Context) error {
 	if r.record.now().Options.Rollback {
 		return r.rollBack(ctx)
 	}
-	// This comes before the source is opened, so that changes which the source does not have are replayed.
+	// The position is noted before the source is opened, so that changes which the source lacks are replayed.
 	feed, err := r.streams.follow(ctx, r.tenant, r.record.info().ID, -1)
 	if err != nil {
 		return inPhase(PhaseOpen, err)
@@ -117,10 +117,10 @@ func (r *run) rebuild(ctx context.Context) error {
 			if r.cfg.Loader != nil {
 				r.record.unannounce()
 			}
-			r.record.log.WarnContext(ctx, "parts hold different products of the same id, reading again in one sequence")
+			r.record.log.WarnContext(ctx, "parts hold different products with the same id; reading again in one sequence")
 		case errors.Is(err, ErrAgain) && again < maxAgain:
 			again++
-			r.record.log.InfoContext(ctx, "reading again, as the index asks for it", "reason", sound(err))
+			r.record.log.InfoContext(ctx, "the index needs the products once more; reading again", "reason", sound(err))
 		default:
 			return err
 		}

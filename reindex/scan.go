@@ -9,7 +9,7 @@ import (
 // that are a [Scanner], a run can compare its generation with the live index; see Options.Difference.
 type LiveScanner interface {
 	// ScanLive yields every product of the tenant that searches see, once, in any order, with its body as the index stores
-	// it. A change that is made during the scan may be seen or not, and its product may be yielded twice. A body is valid
+	// it. The scan may or may not see a change that is made meanwhile, and may yield its product twice. A body is valid
 	// only until the next product is yielded. The engine reads a sequence that failed with a [*TemporaryError] again from
 	// its start. The error matches [ErrNoLiveIndex] if nothing is live, and [errors.ErrUnsupported] if the index does not
 	// store bodies.

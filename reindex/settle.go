@@ -24,8 +24,8 @@ func settle[T any](sent []T, id func(T) string, failed *BatchError) (again []T, 
 	}
 	if found := len(again) + len(bad); found == 0 || found != len(failed.Items) {
 		return nil, nil, fmt.Errorf(
-			"the index reported %d failed members of a batch of %d, of which %d were in it: a defect of the Indexer",
-			len(failed.Items), n, found)
+			"the index reported %d failed products, of which %d were in their batch of %d: a defect of the Indexer",
+			len(failed.Items), found, n)
 	}
 	return again, bad, nil
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// defaultSlowWrite is far below the minute after which proxies and load balancers commonly give a request up.
+// defaultSlowWrite is far below the minute after which proxies and load balancers commonly give up on a request.
 const defaultSlowWrite = 10 * time.Second
 
 // sizes holds the sizes that a pump works with.

@@ -13,7 +13,7 @@ import (
 type Source interface {
 	// Open begins one read of the tenant's products. ctx bounds the call, not the snapshot. For a tenant that the source
 	// does not know, Open or the sequence returns an error, never an empty sequence. The engine closes the snapshot at the
-	// end of the run, also of a failed one.
+	// end of the run, even if the run failed.
 	Open(ctx context.Context, tenant string) (Snapshot, error)
 }
 
@@ -27,9 +27,9 @@ type Snapshot interface {
 	//
 	// A [*RecordError] stands for one record that cannot be read: the engine counts it as read and rejected, and the
 	// sequence goes on. Any other error ends the sequence. A sequence that ends without an error is complete. ctx ends as
-	// soon as the engine needs no more products, also if a write or another part has failed. A sequence that stops early
-	// because ctx has ended yields ctx.Err(). A sequence that ends after ctx has ended never counts as complete. The
-	// consumer may stop at any product; the sequence must then release its resources.
+	// soon as the engine needs no more products, for example because a write or another part has failed. A sequence that
+	// stops early because ctx has ended yields ctx.Err(). A sequence that ends after ctx has ended never counts as
+	// complete. The consumer may stop at any product; the sequence must then release its resources.
 	//
 	// A sequence yields one product at a time, from the goroutine that calls it. It does not modify the bytes of a body
 	// that it has yielded.
@@ -58,8 +58,8 @@ func (s funcSnapshot) Products(ctx context.Context) iter.Seq2[Product, error] {
 
 func (s funcSnapshot) Close() error { return nil }
 
-// Counter is an optional capability of a [Snapshot]: it announces the exact number of different products that a read of
-// it yields. A record that cannot be read counts as one product, and a product that is repeated counts once. The engine
+// Counter is an optional capability of a [Snapshot]: it announces the exact number of different products that a read
+// yields. A record that cannot be read counts as one product, and a product that is repeated counts once. The engine
 // shows the number as a job's expected count, and refuses to commit a run in which fewer different products came (see
 // Config.CountMargin). A snapshot that does not know which records repeat others is an [Estimator] instead. Without a
 // Counter, or if Count returns an error that matches [errors.ErrUnsupported], the engine asks for an [Estimator]; any
@@ -69,7 +69,7 @@ type Counter interface {
 }
 
 // Estimator is an optional capability of a [Snapshot] that cannot count exactly, or not cheaply: it estimates the
-// number of records that a read of it yields. The engine shows the number as a job's expected count, but checks nothing
+// number of records that a read yields. The engine shows the number as a job's expected count, but checks nothing
 // against it. Errors are those of [Counter].
 type Estimator interface {
 	Estimate(ctx context.Context) (int64, error)

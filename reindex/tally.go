@@ -56,7 +56,7 @@ func (t *tally) exclude(id string) {
 	}
 }
 
-// reject is rejected for a time when products are still being read. It returns an error once the run can no longer
+// reject does the same as rejected while products are still being read. It returns an error once the run can no longer
 // succeed.
 func (t *tally) reject(rejections ...Rejection) error {
 	if len(rejections) == 0 {
@@ -83,7 +83,7 @@ func (t *tally) refusedLate(late []ItemError) error {
 	rejections := make([]Rejection, 0, min(len(late), t.cfg.ReportItems))
 	for _, item := range late {
 		if _, twice := failed[item.ID]; twice || !t.ids.has(item.ID) {
-			return fmt.Errorf("the index reported product %q as failed, which was not written, or twice: a defect "+
+			return fmt.Errorf("the index reported product %q as failed, but did not get it or reported it before: a defect "+
 				"of the Indexer", shortID(item.ID))
 		}
 		failed[item.ID] = struct{}{}

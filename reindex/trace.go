@@ -24,12 +24,12 @@ type Trace struct {
 	// PhaseStarted is called before each phase of a run, except for PhaseRead and PhaseWrite, which are the two sides of
 	// PhaseLoad.
 	PhaseStarted func(ctx context.Context, of JobInfo, phase Phase) context.Context
-	// PhaseEnded is called after it; err is nil if the phase succeeded.
+	// PhaseEnded is called after each of these phases; err is nil if the phase succeeded.
 	PhaseEnded func(ctx context.Context, of JobInfo, phase Phase, err error)
 
 	// WriteStarted is called before each call of Writer.Write. Only Docs, Bytes and Attempt of w are set.
 	WriteStarted func(ctx context.Context, of JobInfo, w BatchWrite) context.Context
-	// WriteEnded is called after it.
+	// WriteEnded is called after each call of Writer.Write, with all fields of w set.
 	WriteEnded func(ctx context.Context, of JobInfo, w BatchWrite)
 }
 

@@ -19,7 +19,7 @@ type turn struct {
 	ready chan struct{} // closed when the turn has come
 }
 
-// enter takes the next place in the line. It must be left.
+// enter takes the next place in the line. The caller must leave it.
 func (l *turns) enter() *turn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
