@@ -127,7 +127,7 @@ func (c *Config) checkShrunk(_ *Report, sealed Sealed) error {
 	if sealed.LiveErr != nil {
 		return &GateError{RuleShrunk, sealed.Documents, 0,
 			"the documents of the live index cannot be counted, so the new index may be much smaller; " +
-				"a negative MinFraction lets it go live all the same" + seeLog}
+				"a negative MinFraction lets it go live anyway" + seeLog}
 	}
 	least := atLeast(max(0, sealed.Live), c.MinFraction)
 	if sealed.Documents >= least {

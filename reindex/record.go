@@ -102,8 +102,8 @@ func (r *record) renew(ctx context.Context) error {
 func stops(err error) bool { return errors.Is(err, ErrCancelled) || errors.Is(err, ErrLeaseLost) }
 
 // finish records the job's end; failure is nil if it succeeded. The end is stored before it becomes visible, so that a
-// caller who sees it can start the next run. An error means that the end could not be stored; it becomes visible all
-// the same.
+// caller who sees it can start the next run. An error means that the end could not be stored; it becomes visible
+// anyway.
 func (r *record) finish(ctx context.Context, failure *RunError) (Job, error) {
 	job := r.now()
 	before := job.Status

@@ -1,4 +1,5 @@
-// Package fleet reindexes a tenant on any number of processes, over River (github.com/riverqueue/river) on PostgreSQL.
+// Package fleet spreads the reindex of a tenant over any number of processes. Its queue is River
+// (github.com/riverqueue/river) on PostgreSQL.
 //
 // A process triggers runs, works on them, or both; see [Role]. All processes have the same source and the same index. A
 // run is a River job, and so is each of its parts. The process that works on the run opens a generation, splits the

@@ -186,7 +186,7 @@ type state struct {
 	failed error // the failure of a part
 }
 
-// look returns the state of the parts, and enqueues parts whose worker has died again.
+// look returns the state of the parts, and puts the parts whose worker has died back into the queue.
 func (l *loader) look(ctx context.Context, job reindex.Job) (s state, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
@@ -256,7 +256,7 @@ var died = failure{
 // cancelledInRiver is the failure of a part whose job was cancelled in River.
 const cancelledInRiver = "it was cancelled in River"
 
-// revive enqueues parts whose worker has died again. After the last attempt it marks them as failed.
+// revive puts the parts whose worker has died back into the queue. After the last attempt it marks them as failed.
 func (l *loader) revive(ctx context.Context, job reindex.Job) error {
 	text, err := json.Marshal(died)
 	if err != nil {

@@ -76,7 +76,7 @@ func (l *loader) overlapping(ctx context.Context, job string, ranges int64, o *o
 	}
 }
 
-// errOverlap reports that too many products are in more than one part for a comparison.
+// errOverlap reports that too many products are in more than one part to compare them.
 var errOverlap = fmt.Errorf("more than %d products are in more than one part of the source", maxOverlap)
 
 // compare finds the hashes of one range that are in more than one part.

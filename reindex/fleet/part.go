@@ -285,7 +285,7 @@ func (t *attempt) complete(ctx context.Context, r *river.Job[partArgs], report r
 		}
 		_, err = river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, r)
 		if errors.Is(err, rivertype.ErrNotFound) {
-			return nil // River has given the job up, but the part is loaded
+			return nil // River has given up on the job, but the part is loaded
 		}
 		return err
 	})

@@ -17,16 +17,16 @@ type runArgs struct {
 	Tenant string `json:"tenant"`
 	Job    string `json:"job"`
 	Fence  int64  `json:"fence"`
-	// Instead is the River job that this one replaces, or 0. Its worker has died before it took the job over, and River
-	// would rescue it only after the timeout of a part.
+	// Instead is the River job that this one replaces, or 0. Its worker died before it took the job over, and River would
+	// rescue it only after the timeout of a part.
 	Instead int64 `json:"instead,omitempty"`
 }
 
 // Kind implements [river.JobArgs].
 func (runArgs) Kind() string { return "reindex_run" }
 
-// runTimeout is the time after which River gives up the job of a run. It does not end the run: its lease decides which
-// process supervises it.
+// runTimeout is the time after which River gives up on the job of a run. It does not end the run: its lease decides
+// which process supervises it.
 const runTimeout = 24 * time.Hour
 
 // runWorker supervises runs.

@@ -30,9 +30,9 @@ import (
 type Query struct {
 	// Query is the text that a shopper types.
 	Query string
-	// AtLeast is the smallest number of products that it must find.
+	// AtLeast is the smallest number of products that the query must find.
 	AtLeast int64
-	// Products are the ids of products that must be among the first Top ones. Top is 10 by default, and 1,000 at most.
+	// Products are the ids of products that must be among the first Top results. Top is 10 by default, and 1,000 at most.
 	Products []string
 	Top      int
 	// Within is the longest time that the fastest of three tries may take; 0: any time.
@@ -43,11 +43,11 @@ type Query struct {
 type Found struct {
 	// Total is the number of products that match.
 	Total int64
-	// IDs are the ids of the first ones, the best one first.
+	// IDs are the ids of the best matches, the best one first.
 	IDs []string
 }
 
-// Search answers a query from a candidate, with up to top products.
+// Search runs a query on a candidate, and returns up to top products.
 type Search func(ctx context.Context, candidate reindex.Candidate, query string, top int) (Found, error)
 
 // Load returns the queries of a tenant. A tenant without queries passes.
@@ -78,10 +78,10 @@ func Parse(data []byte) ([]Query, error) {
 	dec.DisallowUnknownFields()
 	var f file
 	if err := dec.Decode(&f); err != nil {
-		return nil, fmt.Errorf("golden: the queries are not the JSON that is expected: %w", err)
+		return nil, fmt.Errorf("golden: the queries are not JSON of the expected form: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("golden: something follows the queries")
+		return nil, errors.New("golden: the file goes on after the queries")
 	}
 	var queries []Query
 	for i, e := range f.Queries {

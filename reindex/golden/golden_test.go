@@ -62,7 +62,7 @@ func TestCheck(t *testing.T) {
 			`want at least 4; query "shoe" finds 3 products, want at least 9`,
 		},
 		{"no answer", `{"query":"broken","atLeast":1}`, `query "broken" could not be run`},
-		{"no JSON", `nonsense`, "not the JSON that is expected"},
+		{"no JSON", `nonsense`, "not JSON of the expected form"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

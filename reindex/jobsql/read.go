@@ -86,10 +86,7 @@ func (r *record) complete(tenant string) (reindex.Job, error) {
 // one returns the tenant's job that the condition selects, or [sql.ErrNoRows].
 func (s *Store) one(ctx context.Context, q session, tenant, condition string, args ...any) (reindex.Job, error) {
 	var r record
-	row := s.queryRow(
-		ctx,
-		q,
-		"SELECT "+columns+", "+listsColumn+" FROM reindex_jobs WHERE tenant = ? AND "+condition,
+	row := s.queryRow(ctx, q, "SELECT "+columns+", "+listsColumn+" FROM reindex_jobs WHERE tenant = ? AND "+condition,
 		append([]any{tenant}, args...)...)
 	if err := row.Scan(r.dest()...); err != nil {
 		return reindex.Job{}, err
@@ -113,9 +110,7 @@ func (s *Store) Get(ctx context.Context, tenant, id string) (reindex.Job, error)
 //
 // If the query has a Match or a Compare, List reads all jobs of the tenant; otherwise it reads those of the page.
 func (s *Store) List(
-	ctx context.Context,
-	tenant string,
-	query reindex.JobQuery,
+	ctx context.Context, tenant string, query reindex.JobQuery,
 ) (jobs []reindex.Job, total int, err error) {
 	jobs, total, err = s.list(ctx, text(tenant), query)
 	if err != nil {
@@ -125,9 +120,7 @@ func (s *Store) List(
 }
 
 func (s *Store) list(
-	ctx context.Context,
-	tenant string,
-	query reindex.JobQuery,
+	ctx context.Context, tenant string, query reindex.JobQuery,
 ) (jobs []reindex.Job, total int, err error) {
 	if err := s.queryRow(ctx, s.db, "SELECT COUNT(*) FROM reindex_jobs WHERE tenant = ?", tenant).
 		Scan(&total); err != nil {
@@ -148,10 +141,7 @@ func (s *Store) list(
 
 // read reads up to limit jobs of the tenant, newest first, and returns those that match. A nil match matches all.
 func (s *Store) read(
-	ctx context.Context,
-	tenant string,
-	match func(reindex.Job) bool,
-	limit, offset int,
+	ctx context.Context, tenant string, match func(reindex.Job) bool, limit, offset int,
 ) (jobs []reindex.Job, err error) {
 	rows, err := s.db.QueryContext(ctx, s.cfg.Dialect.sql("SELECT "+columns+
 		" FROM reindex_jobs WHERE tenant = ? ORDER BY fence DESC LIMIT ? OFFSET ?"), tenant, limit, offset)

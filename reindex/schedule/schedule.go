@@ -6,19 +6,18 @@
 //	...
 //	s.Run(ctx) // until ctx ends
 //
-// # Not twice
+// # One start for each time
 //
 // Several processes can run the same schedule over one job store. If a job of the tenant was created at the scheduled
-// time or after it, by whatever process, the tenant is not reindexed again. A time that the clock shows twice, when
-// summer time ends, counts once. A time that the clock skips, when summer time begins, is moved later by the length of
-// the gap.
-//
-// # Missed
+// time or after it, by any process, the tenant is not reindexed again. A time that the clock shows twice, when summer
+// time ends, counts once. A time that the clock skips, when summer time begins, is moved later by the length of the
+// gap.
+// # Missed times
 //
 // A scheduled time can pass while the process does not run, or while no job can be created. If it has passed by more
-// than Config.Grace, it is missed: this is logged and counted. With Config.CatchUp a reindex is started nevertheless.
-// Times that were missed before the process started are derived from the tenant's last job. If there is no job, they
-// are not known.
+// than Config.Grace, it is missed: this is logged and counted. With Config.CatchUp a reindex is started anyway. Times
+// that were missed before the process started are derived from the tenant's last job. If there is no job, they are not
+// known.
 package schedule
 
 import (
@@ -100,14 +99,14 @@ type Scheduler struct {
 	changed chan struct{} // closed, and replaced, by Set
 }
 
-// plan is an entry in the making. Its status is guarded by Scheduler.mu.
+// plan is an entry with its next time. Scheduler.mu guards it.
 type plan struct {
 	Status
 
 	times times
 	at    time.Time // Next, with the jitter
 	busy  bool
-	fresh bool // times missed before the start were not looked for yet
+	fresh bool // times missed before the start have not been looked for yet
 }
 
 // New returns a scheduler without entries.
@@ -239,11 +238,11 @@ func wait(ctx context.Context, until time.Time, changed <-chan struct{}) {
 type look struct {
 	plan   *plan
 	at     time.Time
-	before time.Time // the time that was looked at before it, if it is known
+	before time.Time // the previous time, if it is known
 	fresh  bool
 }
 
-// due returns the times that have come, and the next time.
+// due returns the times that have come, the next time, and a channel that is closed when the plans change.
 func (s *Scheduler) due(now time.Time) (due []look, soonest time.Time, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -295,8 +294,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// start starts the reindex of a scheduled time, unless it was started already or it is too late. It retries until it is
-// too late.
+// start starts the reindex of a scheduled time, unless it was started already or it is too late. It repeats failed
+// attempts until it is too late.
 func (s *Scheduler) start(ctx context.Context, l look) (job string, missed bool) {
 	tenant := l.plan.Tenant
 	logger := s.cfg.Logger.With("tenant", tenant, "scheduled", l.at)
@@ -329,7 +328,7 @@ func (s *Scheduler) start(ctx context.Context, l look) (job string, missed bool)
 	}
 }
 
-// skew returns how much earlier than a time its job may have been created.
+// skew returns how long before its time the job may have been created.
 func (l look) skew() time.Duration {
 	most := min(skew, l.plan.times.next(l.at).Sub(l.at)/2)
 	if !l.before.IsZero() {
@@ -338,7 +337,7 @@ func (l look) skew() time.Duration {
 	return most
 }
 
-// done reports whether a job of the tenant was created since a time, and whether there is any.
+// done reports whether a job of the tenant was created at a time or later, and whether the tenant has any job.
 func (s *Scheduler) done(ctx context.Context, tenant string, since time.Time) (done, known bool, err error) {
 	jobs, _, err := s.engine.Jobs(ctx, tenant, reindex.JobQuery{
 		Limit: 1, Match: func(job reindex.Job) bool { return job.EntityType == s.engine.EntityType() },
@@ -358,7 +357,7 @@ func (s *Scheduler) trigger(ctx context.Context, logger *slog.Logger, tenant str
 	if started {
 		logger.InfoContext(ctx, "schedule: a reindex was started", "job", job.ID)
 	} else {
-		logger.WarnContext(ctx, "schedule: the previous reindex is still in progress, no other was started", "job", job.ID)
+		logger.WarnContext(ctx, "schedule: the previous reindex is still in progress; no other was started", "job", job.ID)
 	}
 	return job.ID, nil
 }

@@ -309,11 +309,11 @@ func TestInvalid(t *testing.T) {
 	s, _ := scheduler(t, &engine{}, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "@weekly"})
 	for want, e := range map[string]schedule.Entry{
 		`"61 * * * *" is not valid`: {Tenant: "acme", Cron: "61 * * * *"}, `"" is not valid`: {Tenant: "acme"},
-		"never comes true":              {Tenant: "acme", Cron: "0 0 30 2 *"},
-		"not one of times of the clock": {Tenant: "acme", Cron: "@every 1h"},
-		"has a time zone":               {Tenant: "acme", Cron: "TZ=Asia/Tokyo 0 0 * * *"},
-		"invalid tenant":                {Cron: "@daily"},
-		"Jitter is -1ns":                {Tenant: "acme", Cron: "@daily", Jitter: -1},
+		"matches no time":         {Tenant: "acme", Cron: "0 0 30 2 *"},
+		"an interval, not a time": {Tenant: "acme", Cron: "@every 1h"},
+		"names a time zone":       {Tenant: "acme", Cron: "TZ=Asia/Tokyo 0 0 * * *"},
+		"invalid tenant":          {Cron: "@daily"},
+		"Jitter is -1ns":          {Tenant: "acme", Cron: "@daily", Jitter: -1},
 	} {
 		if err := s.Set(e); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: got %v, want an error with %q", e, err, want)

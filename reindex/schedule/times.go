@@ -11,7 +11,7 @@ import (
 	"productindex/reindex"
 )
 
-// times are those of a cron expression on a clock.
+// times holds the times of a cron expression on the clock of a place.
 type times struct {
 	schedule *cron.SpecSchedule // of a clock without a time zone
 	location *time.Location
@@ -25,7 +25,7 @@ func parse(e Entry) (times, error) {
 		return times{}, fmt.Errorf("Jitter is %v, it must not be negative", e.Jitter) //nolint:staticcheck // the field's name
 	}
 	if strings.HasPrefix(e.Cron, "TZ=") || strings.HasPrefix(e.Cron, "CRON_TZ=") {
-		return times{}, fmt.Errorf("the expression %q has a time zone: that is for Location to say", e.Cron)
+		return times{}, fmt.Errorf("the expression %q names a time zone; set Location instead", e.Cron)
 	}
 	parsed, err := cron.ParseStandard("CRON_TZ=UTC " + e.Cron)
 	if err != nil {
@@ -34,19 +34,19 @@ func parse(e Entry) (times, error) {
 	t := times{location: cmp.Or(e.Location, time.UTC)}
 	var ok bool
 	if t.schedule, ok = parsed.(*cron.SpecSchedule); !ok {
-		return times{}, fmt.Errorf("the expression %q is not one of times of the clock", e.Cron)
+		return times{}, fmt.Errorf("the expression %q is an interval, not a time of the clock", e.Cron)
 	}
 	if t.next(time.Now()).IsZero() {
-		return times{}, fmt.Errorf("the expression %q never comes true", e.Cron)
+		return times{}, fmt.Errorf("the expression %q matches no time", e.Cron)
 	}
 	return t, nil
 }
 
-// next returns the first time after a moment; none if there is none within years.
+// next returns the first time after a moment. It returns the zero time if there is none within some years.
 func (t times) next(after time.Time) time.Time {
 	clock := t.clock(after)
 	if before := after.Add(-longestGap); !t.clock(before).Add(longestGap).Equal(clock) {
-		clock = t.clock(before) // a time that was skipped may have been moved behind after
+		clock = t.clock(before) // a time that the clock skips may have been moved to a moment later than after
 	}
 	for {
 		if clock = t.schedule.Next(clock); clock.IsZero() {
@@ -83,7 +83,7 @@ func (t times) at(clock time.Time) time.Time {
 	return first
 }
 
-// last returns the last time up to a moment, and none if there is none within a while before it.
+// last returns the last time that is not after now. It returns the zero time if there is none within the given period.
 func (t times) last(now time.Time, within time.Duration) time.Time {
 	first := t.next(now.Add(-within))
 	if first.IsZero() || first.After(now) {
@@ -92,7 +92,7 @@ func (t times) last(now time.Time, within time.Duration) time.Time {
 	return t.latest(first, now)
 }
 
-// latest returns the last of the times from one of them on that are not after a moment.
+// latest returns the last time that is not after now. It begins to look at the time from.
 func (t times) latest(from, now time.Time) time.Time {
 	for {
 		next := t.next(from)
@@ -103,8 +103,8 @@ func (t times) latest(from, now time.Time) time.Time {
 	}
 }
 
-// between counts the times from one of them on that are not after a moment, except the last one, and returns the latest
-// of those that it has counted.
+// between counts the times that are not after now, except the last one, beginning with the time from. It returns the
+// latest of those that it has counted.
 func (t times) between(from, now time.Time) (n int64, latest time.Time) {
 	for next := t.next(from); !next.IsZero() && !next.After(now); from, next = next, t.next(next) {
 		n, latest = n+1, from

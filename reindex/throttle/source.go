@@ -42,7 +42,7 @@ func (s *snapshot) Unwrap() reindex.Snapshot { return s.inner }
 // Close closes the snapshot.
 func (s *snapshot) Close() error { return s.inner.Close() }
 
-// Products yields every product, each when it may be read.
+// Products yields every product, each as soon as it may be read.
 func (s *snapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
 	return s.slowed(ctx, s.inner.Products(ctx))
 }
@@ -56,7 +56,7 @@ func (s *snapshot) Split(ctx context.Context, n int) ([]string, error) {
 	return splitter.Split(ctx, n)
 }
 
-// Part yields the products of a part, each when it may be read.
+// Part yields the products of a part, each as soon as it may be read.
 func (s *snapshot) Part(ctx context.Context, name string) iter.Seq2[reindex.Product, error] {
 	splitter, ok := reindex.As[reindex.Splitter](s.inner)
 	if !ok {

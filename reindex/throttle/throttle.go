@@ -30,7 +30,7 @@ import (
 type Limits struct {
 	// Documents is the number of products per second. 0: any number.
 	Documents float64
-	// Bytes is the sum of the lengths of their ids and bodies per second. 0: any number.
+	// Bytes is the sum of the lengths of the ids and bodies of products per second. 0: any number.
 	Bytes float64
 	// Paused stops the reading until it is false again.
 	Paused bool
@@ -38,7 +38,7 @@ type Limits struct {
 	Window *Window
 }
 
-// Config holds the first limits of a [Throttle].
+// Config holds the initial limits of a [Throttle].
 type Config struct {
 	// All holds the limits of all tenants together.
 	All Limits
@@ -83,7 +83,7 @@ func (l Limits) check() error {
 	return errors.Join(errs...)
 }
 
-// SetAll changes the limits of all tenants together, at once.
+// SetAll changes the limits of all tenants together. It takes effect at once.
 func (t *Throttle) SetAll(l Limits) error {
 	if err := l.check(); err != nil {
 		return fmt.Errorf("throttle: invalid limits: %w", err)
@@ -95,7 +95,7 @@ func (t *Throttle) SetAll(l Limits) error {
 // All returns the limits of all tenants together.
 func (t *Throttle) All() Limits { return t.all.limits() }
 
-// SetLimits changes the limits of a tenant, at once, also for a run that waits.
+// SetLimits changes the limits of a tenant. It takes effect at once, also for a run that waits.
 func (t *Throttle) SetLimits(tenant string, l Limits) error {
 	if err := l.check(); err != nil {
 		return fmt.Errorf("throttle: invalid limits of tenant %s: %w", tenant, err)
@@ -117,7 +117,7 @@ func (t *Throttle) Limits(tenant string) Limits {
 // Pause stops the reading of a tenant's products, and keeps its other limits.
 func (t *Throttle) Pause(tenant string) { t.gauge(tenant).pause(true) }
 
-// Resume goes on with the reading after Pause.
+// Resume lets the reading go on after Pause.
 func (t *Throttle) Resume(tenant string) { t.gauge(tenant).pause(false) }
 
 // Tenants returns the tenants whose limits were set, or whose products were read, in order.
@@ -197,7 +197,7 @@ func (g *gauge) wake() {
 // its limit.
 const burstsPerSecond = 20
 
-// adjust changes the limit. The new one also bounds a burst.
+// adjust sets the rate of a limiter, and the length of its bursts.
 func adjust(l *rate.Limiter, perSecond float64) {
 	if perSecond == 0 {
 		l.SetLimit(rate.Inf)
@@ -255,7 +255,7 @@ func (g *gauge) take(ctx context.Context, of func() *rate.Limiter, n int) error 
 // forever is the length of a wait that only a change ends.
 const forever = time.Duration(math.MaxInt64)
 
-// closed returns how long reading is not allowed.
+// closed returns the time until reading is allowed; 0 if it is allowed now.
 func (l Limits) closed(now time.Time) time.Duration {
 	switch {
 	case l.Paused:

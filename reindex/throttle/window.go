@@ -55,7 +55,7 @@ func (w *Window) until(now time.Time) time.Duration {
 	}
 }
 
-// at returns the time that a clock shows some days after a day.
+// at returns the moment at which the clock shows a time, the given number of days after the day of local.
 func (w *Window) at(local time.Time, days int, clock time.Duration) time.Time {
 	return time.Date(local.Year(), local.Month(), local.Day()+days, 0, 0, int(clock/time.Second), int(clock%time.Second),
 		local.Location())

@@ -55,7 +55,7 @@ func (h *Hook) post(e event) error {
 	res, err := h.client.Do(req)
 	if err != nil {
 		if errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedPort) {
-			return fmt.Errorf("the URL leads to where it may not (AllowPrivate): %w", hidden(err))
+			return fmt.Errorf("the URL leads to an address that is not allowed (AllowPrivate): %w", hidden(err))
 		}
 		return reindex.Temporary(hidden(err))
 	}

@@ -10,16 +10,16 @@
 //	err = hook.Close(ctx) // after the engine's Shutdown
 //
 // An event is sent again until it is answered with a status of success or with 410, or was tried as often as
-// Config.Retry says. It has the same webhook-id each time, by which a receiver knows it again. Redirects are not
+// Config.Retry says. It has the same webhook-id each time, by which a receiver can recognize it. Redirects are not
 // followed, and count as failures.
 //
 // The data of an event is the job, with the names that its JSON has in package httpapi. For a dry run dryRun is true,
 // and for a rollback mode is ROLLBACK; otherwise they are missing.
 //
 // Events are kept in memory. A process that is shut down waits for them in [Hook.Close]. A process that dies loses
-// them, and its jobs end without an event: nobody has seen their end, which a job store derives from their leases.
-// Alerts have to watch for that from the outside, such as ReindexOverdue and ReindexStalled of examples/deploy on the
-// metrics of package reindexotel, and a caller finds such jobs among the failed ones.
+// them. The jobs that it was running also end without an event, since only the job store finds that their leases have
+// expired; it lists them as failed. Alerts such as ReindexOverdue and ReindexStalled of examples/deploy, on the metrics
+// of package reindexotel, watch for such jobs.
 package webhook
 
 import (
@@ -70,7 +70,8 @@ type Config struct {
 
 	// Timeout is how long a request may take. Default 15 s.
 	Timeout time.Duration
-	// Retry says how often an event is sent, and after which times. Default: 10 attempts, with waits from 5 s to 10 min.
+	// Retry says how often an event is sent, and how long the hook waits in between. Default: 10 attempts, with waits from
+	// 5 s to 10 min.
 	Retry reindex.Retry
 	// Queue is the number of events that may wait to be sent. Further events are dropped and logged. Default 1000.
 	Queue int
@@ -160,7 +161,7 @@ func (c Config) check() (*standardwebhooks.Webhook, error) {
 	signer, err := standardwebhooks.NewWebhook(c.Secret)
 	if encoded := len(c.Secret) - len("whsec_"); err != nil || encoded < (minSecret+2)/3*4 {
 		//nolint:staticcheck // a field's name
-		errs = append(errs, fmt.Errorf("Secret must be whsec_ and at least %d bytes in base64", minSecret))
+		errs = append(errs, fmt.Errorf("Secret must be whsec_ followed by at least %d bytes in base64", minSecret))
 	}
 	for _, o := range c.Outcomes {
 		if o != Succeeded && o != Failed && o != Cancelled {
@@ -189,8 +190,8 @@ func (c Config) client() *http.Client {
 	}
 }
 
-// Close takes no more events, and waits until those that it has are sent, or given up. If ctx ends first, the error
-// says how many may not have arrived; the log names them.
+// Close accepts no more events, and waits until each event that it has is sent or given up. If ctx ends first, the
+// error says how many events may not have arrived; the log names them.
 func (h *Hook) Close(ctx context.Context) error {
 	h.mu.Lock()
 	if !h.closed {
