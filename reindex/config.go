@@ -178,8 +178,8 @@ func (c *Config) validate() error {
 		}
 	}
 	if !isEntityType(c.EntityType) {
-		errs = append(errs, fmt.Errorf(
-			"EntityType is %q, it must be 1 to %d printable characters, without spaces at either end", c.EntityType, maxEntityType))
+		errs = append(errs, fmt.Errorf("EntityType is %q, it must be 1 to %d printable characters, "+
+			"without spaces at either end", c.EntityType, maxEntityType))
 	}
 	atLeastOne("Readers", int64(c.Readers))
 	notNegative("Workers", c.Workers)

@@ -40,8 +40,8 @@ func (w *writer) write(ctx context.Context, products []Product) (tooLarge int, e
 			attempt = 1 // the index makes progress; only tries without progress count
 		}
 		if len(o.again) > 0 {
-			w.tally.record.log.WarnContext(ctx, "writing failed; it will be tried again", "attempt", attempt, "products", len(o.again),
-				"error", o.failure)
+			w.tally.record.log.WarnContext(ctx, "writing failed; it will be tried again",
+				"attempt", attempt, "products", len(o.again), "error", o.failure)
 			if err := w.cfg.Retry.pause(ctx, attempt, o.wait, o.failure); err != nil {
 				return tooLarge, ofBatch(o.again, err)
 			}

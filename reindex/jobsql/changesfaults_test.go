@@ -214,7 +214,7 @@ func testLostAnswersOfUpdates(t *testing.T, d database) {
 		if err := e.Settle(t.Context(), "acme"); err != nil {
 			t.Fatalf("request %d: %v", n, err)
 		}
-		found := revs(index)
+		found := revs(t, index)
 		if _, there := found["b"]; there || found["a"] != rev {
 			t.Errorf("request %d: the live products are %v, want a with %s and no b", n, found, rev)
 		}

@@ -73,7 +73,7 @@ func testLateApplier(t *testing.T, d database) {
 	close(goOn)
 	awaitThat(t, "the late writes are replaced", func() bool {
 		state, err := other.Changes(t.Context(), "acme")
-		return err == nil && state.Lag() == 0 && maps.Equal(revs(index), want) && !sleepyHolds(t, d)
+		return err == nil && state.Lag() == 0 && maps.Equal(revs(t, index), want) && !sleepyHolds(t, d)
 	})
 	mustUpdate(t, sleepy, upsert("a", "newest"))
 	if err := sleepy.Settle(t.Context(), "acme"); err != nil {

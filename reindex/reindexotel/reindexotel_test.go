@@ -227,7 +227,8 @@ func TestMetricsOfFailure(t *testing.T) {
 	if _, err := o.run(t, "acme"); err == nil {
 		t.Fatal("the run succeeded")
 	}
-	if got := o.points(t, "reindex.run.duration"); got["error.type=read,reindex.entity_type=PRODUCT,reindex.mode=full"] != 1 {
+	const read = "error.type=read,reindex.entity_type=PRODUCT,reindex.mode=full"
+	if got := o.points(t, "reindex.run.duration"); got[read] != 1 {
 		t.Errorf("reindex.run.duration is %v, want one run with the attributes", got)
 	}
 	const failed = "reindex.entity_type=PRODUCT,reindex.mode=full,reindex.outcome=failure"
@@ -268,7 +269,8 @@ func TestTenantAttribute(t *testing.T) {
 	if _, err := o.run(t, "acme"); err != nil {
 		t.Fatal(err)
 	}
-	if got := o.points(t, "reindex.run.duration"); got["reindex.entity_type=PRODUCT,reindex.mode=full,reindex.tenant=acme"] != 1 {
+	const full = "reindex.entity_type=PRODUCT,reindex.mode=full,reindex.tenant=acme"
+	if got := o.points(t, "reindex.run.duration"); got[full] != 1 {
 		t.Errorf("reindex.run.duration is %v, want one run with the attributes", got)
 	}
 }

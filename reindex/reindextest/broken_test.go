@@ -68,17 +68,14 @@ var broken = map[string]struct {
 	test string // the test that must fail
 	open func(h halves) reindex.Source
 }{
-	"splits one part into two": {
-		"Split",
-		func(h halves) reindex.Source { return h },
-	}, // a single part holds half of the products
-	"reuses a body's memory":   {"KeepsBodies", func(h halves) reindex.Source { return reusing{h} }},
-	"ignores the tenant":       {"UnknownTenant", func(h halves) reindex.Source { return tenantless{h} }},
-	"ignores a part's context": {"PartEndedContext", func(h halves) reindex.Source { return deaf{h} }},
-	"counts wrongly":           {"Count", func(h halves) reindex.Source { return miscounting{h} }},
-	"locates wrongly":          {"Locate", func(h halves) reindex.Source { return mislocating{h} }},
-	"yields from goroutines":   {"YieldsEveryProductOnce", func(h halves) reindex.Source { return scattered{h} }},
-	"takes any part's name":    {"UnknownPart", func(h halves) reindex.Source { return anyPart{h} }},
+	"has only half in one part": {"Split", func(h halves) reindex.Source { return h }},
+	"reuses a body's memory":    {"KeepsBodies", func(h halves) reindex.Source { return reusing{h} }},
+	"ignores the tenant":        {"UnknownTenant", func(h halves) reindex.Source { return tenantless{h} }},
+	"ignores a part's context":  {"PartEndedContext", func(h halves) reindex.Source { return deaf{h} }},
+	"counts wrongly":            {"Count", func(h halves) reindex.Source { return miscounting{h} }},
+	"locates wrongly":           {"Locate", func(h halves) reindex.Source { return mislocating{h} }},
+	"yields from goroutines":    {"YieldsEveryProductOnce", func(h halves) reindex.Source { return scattered{h} }},
+	"takes any part's name":     {"UnknownPart", func(h halves) reindex.Source { return anyPart{h} }},
 }
 
 type sound struct{ halves }

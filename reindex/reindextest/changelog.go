@@ -117,17 +117,18 @@ func testAppendAndAfter(t *testing.T, l reindex.ChangeLog) {
 	assertState(t, l, 0, 0)
 	assertAfter(t, l, 0)
 	if last := mustAppend(t, l, "a", "-b"); last != 2 {
-		t.Errorf("the last position is %d", last)
+		t.Errorf("the last position is %d, want 2", last)
 	}
 	assertAfter(t, l, 0, "a", "-b")
 	changes := append(changesOf("c/ü'x'"), reindex.Change{ID: "lookup"})
 	if last, err := l.Append(t.Context(), logTenant, changes); last != 4 || err != nil {
-		t.Errorf("the last position is %d, error %v", last, err)
+		t.Errorf("the last position is %d, error %v; want 4", last, err)
 	}
 	entries, left, err := l.After(t.Context(), logTenant, 0, 10, 1000)
 	if err != nil || left != 0 || len(entries) != 4 || entries[2].Change.ID != "c/ü'x'" ||
 		entries[3].Change.Body != nil || entries[3].Change.Delete {
-		t.Errorf("entries %+v, %d left, error %v", entries, left, err)
+		t.Errorf("entries %+v, %d left, error %v; want 4, the third of c/ü'x' and the last without a body",
+			entries, left, err)
 	}
 }
 
@@ -141,7 +142,8 @@ func testPagesOfChanges(t *testing.T, l reindex.ChangeLog) {
 	} {
 		entries, left, err := l.After(t.Context(), logTenant, 3, test.docs, test.bytes)
 		if err != nil || len(entries) != test.want || left != int64(17-test.want) || entries[0].Position != 4 {
-			t.Errorf("%+v: got %v, %d left, error %v", test, entries, left, err)
+			t.Errorf("%+v: got %v, %d left, error %v; want %d left, and the entries from position 4 on",
+				test, entries, left, err, 17-test.want)
 		}
 	}
 }
@@ -184,7 +186,7 @@ func testApplied(t *testing.T, l reindex.ChangeLog) {
 	mustAppend(t, l, "a", "b", "c")
 	fence, applied := mustClaim(t, l, "x")
 	if applied != 0 {
-		t.Errorf("applied is %d", applied)
+		t.Errorf("applied is %d, want 0", applied)
 	}
 	for _, position := range []int64{2, 1, 2} {
 		if err := l.Applied(t.Context(), logTenant, fence, 0, position, nil); err != nil {
@@ -202,10 +204,10 @@ func testApplied(t *testing.T, l reindex.ChangeLog) {
 		t.Error(err)
 	}
 	if state := assertState(t, l, 3, 3); state.Bytes != 0 {
-		t.Errorf("state %+v", state)
+		t.Errorf("state %+v, want 0 bytes", state)
 	}
 	if last := mustAppend(t, l, "d"); last != 4 {
-		t.Errorf("position %d was given twice", last)
+		t.Errorf("the last position is %d, want 4", last)
 	}
 	assertAfter(t, l, 3, "d")
 }
@@ -213,7 +215,7 @@ func testApplied(t *testing.T, l reindex.ChangeLog) {
 func testClaims(t *testing.T, l reindex.ChangeLog) {
 	first, _ := mustClaim(t, l, "x")
 	if _, _, err := l.Claim(t.Context(), logTenant, "y", false); !errors.Is(err, reindex.ErrClaimed) {
-		t.Errorf("a second claim: %v", err)
+		t.Errorf("a second claim: %v, want ErrClaimed", err)
 	}
 	for range 2 {
 		if err := l.Release(t.Context(), logTenant, first); err != nil {
@@ -221,18 +223,18 @@ func testClaims(t *testing.T, l reindex.ChangeLog) {
 		}
 	}
 	if err := l.Applied(t.Context(), logTenant, first, 0, 0, nil); !errors.Is(err, reindex.ErrClaimLost) {
-		t.Errorf("applied after the release: %v", err)
+		t.Errorf("applied after the release: %v, want ErrClaimLost", err)
 	}
 	second, _ := mustClaim(t, l, "y")
 	if second <= first {
-		t.Errorf("fence %d comes after %d", second, first)
+		t.Errorf("the second fence is %d, want more than %d", second, first)
 	}
 	mustAppend(t, l, "a")
 	if err := l.Release(t.Context(), logTenant, first); err != nil { // an old fence releases nothing
 		t.Error(err)
 	}
 	if err := l.Applied(t.Context(), logTenant, first, 0, 1, nil); !errors.Is(err, reindex.ErrClaimLost) {
-		t.Errorf("applied under an old fence: %v", err)
+		t.Errorf("applied under an old fence: %v, want ErrClaimLost", err)
 	}
 	assertState(t, l, 1, 0)
 	if err := l.Applied(t.Context(), logTenant, second, 0, 1, nil); err != nil {
@@ -243,7 +245,7 @@ func testClaims(t *testing.T, l reindex.ChangeLog) {
 func testUrgent(t *testing.T, l reindex.ChangeLog) {
 	first, _ := mustClaim(t, l, "x")
 	if _, _, err := l.Claim(t.Context(), logTenant, "run", true); !errors.Is(err, reindex.ErrClaimed) {
-		t.Errorf("a second claim: %v", err)
+		t.Errorf("a second claim: %v, want ErrClaimed", err)
 	}
 	if again, _ := mustClaim(t, l, "x"); again != first { // the holder renews
 		t.Errorf("the renewal has fence %d, want %d", again, first)
@@ -252,7 +254,7 @@ func testUrgent(t *testing.T, l reindex.ChangeLog) {
 		t.Error(err)
 	}
 	if _, _, err := l.Claim(t.Context(), logTenant, "y", false); !errors.Is(err, reindex.ErrClaimed) {
-		t.Errorf("a claim that is not urgent came first: %v", err)
+		t.Errorf("a claim that is not urgent, before the urgent one: %v, want ErrClaimed", err)
 	}
 	fence, _, err := l.Claim(t.Context(), logTenant, "run", true)
 	if err != nil {
@@ -307,10 +309,10 @@ func testRefusedChanges(t *testing.T, l reindex.ChangeLog) {
 	}
 	last := state.Refused[len(state.Refused)-1]
 	if last != (reindex.RefusedChange{Position: 120, ID: "29/3", Reason: "why ü"}) {
-		t.Errorf("the last one is %+v", last)
+		t.Errorf("the last refused change is %+v, want that at position 120", last)
 	}
 	if first := state.Refused[0].Position; first != 21 {
-		t.Errorf("the first one is at %d", first)
+		t.Errorf("the first refused change is at position %d, want 21", first)
 	}
 }
 
@@ -339,7 +341,7 @@ func testTenantsOfChanges(t *testing.T, l reindex.ChangeLog) {
 	mustAppend(t, l, "a")
 	for _, tenant := range []string{"Acme", "acme2", "ä/b c", "_"} {
 		if last, err := l.Append(t.Context(), tenant, changesOf("x", "y")); last != 2 || err != nil {
-			t.Errorf("tenant %q: position %d, error %v", tenant, last, err)
+			t.Errorf("tenant %q: the last position is %d, error %v; want 2", tenant, last, err)
 		}
 		if _, _, err := l.Claim(t.Context(), tenant, "h", false); err != nil {
 			t.Errorf("tenant %q: %v", tenant, err)

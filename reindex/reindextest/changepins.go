@@ -70,7 +70,7 @@ func testPinsRunOut(t *testing.T, l reindex.ChangeLog) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("a pin that has run out keeps entries")
+			t.Fatal("a minute after a pin has run out, its entries are still kept")
 		}
 	}
 }
@@ -92,11 +92,11 @@ func testFull(t *testing.T, l reindex.ChangeLog) {
 		}
 	}
 	if state := assertState(t, l, 3, 0); state.Bytes != 9000 {
-		t.Errorf("state %+v", state)
+		t.Errorf("state %+v, want 9,000 bytes", state)
 	}
 	mustApply(t, l, 1)
 	if last, err := l.Append(t.Context(), logTenant, large("d")); last != 4 || err != nil {
-		t.Errorf("position %d, error %v", last, err)
+		t.Errorf("the last position is %d, error %v; want 4", last, err)
 	}
 }
 

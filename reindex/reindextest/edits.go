@@ -149,8 +149,8 @@ func testUpdateIDs(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), revs(Products(1, "1"), "1"))
 }
 
-// Every change of a call with many changes takes effect, in the live index and in a generation, and so do those of later
-// calls for the same products.
+// Every change of a call with many changes takes effect, in the live index and in a generation. So do the changes of
+// later calls for the same products.
 func testManyChanges(t *testing.T, f Fixture) {
 	updater(t, f)
 	f.publish(t, tenant, Products(300, "1"))

@@ -90,7 +90,7 @@ func (f Fixture) neverFind(t *testing.T, id string, done <-chan struct{}) {
 		}
 		found, err := f.Search(context.WithoutCancel(t.Context()), tenant)
 		if rev, ok := found[id]; ok || err != nil {
-			t.Errorf("product %q is found: %v, of rev %q, error %v", id, ok, rev, err)
+			t.Errorf("a search found product %q: %v, with rev %q, error %v; want it never found", id, ok, rev, err)
 			return
 		}
 	}

@@ -49,11 +49,7 @@ const faultAttempts = 16
 // RunFaulty reindexes products through ix with the faults of a seed (see [Random]). It uses small batches and short
 // waits.
 func RunFaulty(
-	t *testing.T,
-	ix reindex.Indexer,
-	seed uint64,
-	products []reindex.Product,
-	poison func(id string) bool,
+	t *testing.T, ix reindex.Indexer, seed uint64, products []reindex.Product, poison func(id string) bool,
 ) (reindex.Report, error) {
 	t.Helper()
 	engine, err := reindex.New(Slice(products), NewFaulty(ix, Random(seed, 6, poison)), &reindex.Config{

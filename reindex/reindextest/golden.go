@@ -75,7 +75,7 @@ func BenchmarkDifference(b *testing.B, ix reindex.Indexer) {
 			b.Fatal(err)
 		}
 		if d := report.Difference; d.Unchanged != n {
-			b.Fatalf("difference %+v", d)
+			b.Fatalf("difference %+v, want %d unchanged", d, n)
 		}
 		comparing, whole = comparing+report.Durations.Check, whole+report.Durations.Total
 	}

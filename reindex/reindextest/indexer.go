@@ -233,7 +233,7 @@ func testKeepsNothing(t *testing.T, f Fixture) {
 	}
 	found := f.all(t, tenant)
 	if len(found) != 20 || found["a3"] != "1" || found["b9"] != "1" {
-		t.Errorf("found %v", found)
+		t.Errorf("searches find %v, want 20 documents of rev 1", found)
 	}
 }
 
@@ -277,19 +277,19 @@ func testEndedContext(t *testing.T, f Fixture) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := f.Indexer.Begin(ended, tenant); !errors.Is(err, context.Canceled) {
-		t.Errorf("begin under an ended context: %v", err)
+		t.Errorf("begin under an ended context: %v, want context.Canceled", err)
 	}
 	gen := f.begin(t, tenant)
 	if err := gen.Write(ended, Products(5, "1")); !errors.Is(err, context.Canceled) {
-		t.Errorf("write under an ended context: %v", err)
+		t.Errorf("write under an ended context: %v, want context.Canceled", err)
 	}
 	mustWrite(t, gen, Products(5, "1"))
 	if _, err := gen.Seal(ended); !errors.Is(err, context.Canceled) {
-		t.Errorf("seal under an ended context: %v", err)
+		t.Errorf("seal under an ended context: %v, want context.Canceled", err)
 	}
 	mustSeal(t, gen, 5)
 	if err := gen.Commit(ended); !errors.Is(err, context.Canceled) {
-		t.Errorf("commit under an ended context: %v", err)
+		t.Errorf("commit under an ended context: %v, want context.Canceled", err)
 	}
 	assertFound(t, f.all(t, tenant), nil)
 }
@@ -300,7 +300,7 @@ func testLimits(t *testing.T, f Fixture) {
 		t.Skip("the Indexer has no limits")
 	}
 	if l := limiter.Limits(); l.MaxDocs < 0 || l.MaxBytes < 0 || l.MaxInFlight < 0 {
-		t.Errorf("negative limits: %+v", l)
+		t.Errorf("the limits are %+v, want none that is negative", l)
 	}
 }
 

@@ -23,7 +23,7 @@ func TestJobLeases(t *testing.T, open func(t *testing.T, lease time.Duration) re
 // A job whose lease has run out is a failure with a message, and the tenant can have a new job.
 func testLeaseRunsOut(t *testing.T, s reindex.JobStore) {
 	if s.Lease() != 100*time.Millisecond {
-		t.Fatalf("the lease is %v", s.Lease())
+		t.Fatalf("the lease is %v, want 100ms", s.Lease())
 	}
 	dead := mustCreate(t, s, job("a", "dead", 0))
 	var next reindex.Job
@@ -42,7 +42,7 @@ func testLeaseRunsOut(t *testing.T, s reindex.JobStore) {
 	}
 	got, err := s.Get(t.Context(), "a", "dead")
 	if err != nil || got.Status != reindex.StatusFailure || got.Message == "" {
-		t.Errorf("the dead job is %+v, error %v", got, err)
+		t.Errorf("the dead job is %+v, error %v; want a failure with a message", got, err)
 	}
 	if next.Fence <= dead.Fence {
 		t.Errorf("the fence of the next job is %d, want more than that of the dead job, %d", next.Fence, dead.Fence)
@@ -68,13 +68,13 @@ func testLeaseRenewed(t *testing.T, s reindex.JobStore) {
 	for deadline := time.Now().Add(time.Minute); ; {
 		jobs, _, err := s.List(t.Context(), "a", reindex.JobQuery{})
 		if err != nil || len(jobs) != 1 {
-			t.Fatalf("jobs %v, error %v", jobs, err)
+			t.Fatalf("jobs %v, error %v; want one job", jobs, err)
 		}
 		if jobs[0].Status == reindex.StatusFailure {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("a minute after its lease ran out, the job is %s", jobs[0].Status)
+			t.Fatalf("a minute after its lease ran out, the job is %s, want FAILURE", jobs[0].Status)
 		}
 		<-ticker.C
 	}
@@ -86,7 +86,7 @@ func testFences(t *testing.T, s reindex.JobStore) {
 	for i := range 5 {
 		j := mustCreate(t, s, job("a", fmt.Sprint(i), i))
 		if j.Fence <= last {
-			t.Errorf("job %d has fence %d after %d", i, j.Fence, last)
+			t.Errorf("job %d has fence %d, want more than %d", i, j.Fence, last)
 		}
 		last = j.Fence
 		j.Status = reindex.StatusSuccess

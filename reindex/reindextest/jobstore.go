@@ -53,7 +53,7 @@ func mustCreate(t *testing.T, s reindex.JobStore, j reindex.Job) reindex.Job {
 	t.Helper()
 	stored, created, err := s.Create(t.Context(), j)
 	if err != nil || !created {
-		t.Fatalf("create %s: created %v, error %v", j.ID, created, err)
+		t.Fatalf("create %s: created %v, error %v; want true", j.ID, created, err)
 	}
 	j.Fence = stored.Fence
 	assertJob(t, stored, j)
@@ -70,7 +70,7 @@ func mustStore(t *testing.T, s reindex.JobStore, j reindex.Job) {
 		return
 	}
 	if cancelled, err := s.Renew(t.Context(), j); err != nil || cancelled {
-		t.Fatalf("renew %s: cancelled %v, error %v", j.ID, cancelled, err)
+		t.Fatalf("renew %s: cancelled %v, error %v; want false", j.ID, cancelled, err)
 	}
 }
 
@@ -98,7 +98,7 @@ func testOneUnfinished(t *testing.T, s reindex.JobStore) {
 		mustStore(t, s, first)
 		stored, created, err := s.Create(t.Context(), job("a", "3", 1))
 		if err != nil || created {
-			t.Fatalf("while a job is %s: created %v, error %v", status, created, err)
+			t.Fatalf("create while a job is %s: created %v, error %v; want false", status, created, err)
 		}
 		assertJob(t, stored, first)
 	}
@@ -203,7 +203,7 @@ func testFinishTwice(t *testing.T, s reindex.JobStore) {
 func testCreateTwice(t *testing.T, s reindex.JobStore) {
 	first := mustCreate(t, s, job("a", "1", 0))
 	if again := mustCreate(t, s, job("a", "1", 0)); again.Fence != first.Fence {
-		t.Errorf("the fence of the job was %d, and the second attempt returned %d", first.Fence, again.Fence)
+		t.Errorf("the second attempt returned the fence %d, want %d", again.Fence, first.Fence)
 	}
 	if _, total, err := s.List(t.Context(), "a", reindex.JobQuery{}); total != 1 || err != nil {
 		t.Errorf("%d jobs, error %v; want 1", total, err)
@@ -219,10 +219,10 @@ func testCancelJob(t *testing.T, s reindex.JobStore) {
 	}
 	j.Processed = 7
 	if cancelled, err := s.Renew(t.Context(), j); err != nil || !cancelled {
-		t.Errorf("renewal of a cancelled job: cancelled %v, error %v", cancelled, err)
+		t.Errorf("renewal of a cancelled job: cancelled %v, error %v; want true", cancelled, err)
 	}
 	if got, err := s.Get(t.Context(), "a", "1"); err != nil || got.Processed != 7 || got.Status.Ended() {
-		t.Errorf("the job is %+v, error %v", got, err)
+		t.Errorf("the job is %+v, error %v; want one in progress with 7 processed", got, err)
 	}
 	j.Status = reindex.StatusFailure
 	mustStore(t, s, j)
@@ -309,11 +309,11 @@ func testStoredTenants(t *testing.T, s reindex.JobStore) {
 		t.Skip("the store does not list its tenants")
 	}
 	if got, err := store.Tenants(t.Context()); len(got) > 0 || err != nil {
-		t.Errorf("an empty store has the tenants %q, %v", got, err)
+		t.Errorf("an empty store has the tenants %q, error %v; want none", got, err)
 	}
 	createEnded(t, s, 3, "b", "a2", "a")
 	mustCreate(t, s, job("c", "unfinished", 0))
 	if got, err := store.Tenants(t.Context()); !slices.Equal(got, []string{"a", "a2", "b", "c"}) || err != nil {
-		t.Errorf("tenants %q, %v", got, err)
+		t.Errorf("tenants %q, error %v; want a, a2, b and c", got, err)
 	}
 }

@@ -159,7 +159,7 @@ func testResume(t *testing.T, f Fixture) {
 		t.Fatalf("resume: %v", err)
 	}
 	if gen.Name() != dead.Name() {
-		t.Errorf("the resumed generation is %q, was %q", gen.Name(), dead.Name())
+		t.Errorf("the resumed generation is %q, want %q", gen.Name(), dead.Name())
 	}
 	mustWriteAs(t, w, products[15:20])
 	mustWriteAs(t, mustJoin(ctx, t, joiner, gen), products[20:25])
@@ -225,7 +225,7 @@ func testEngineLoadsElsewhere(t *testing.T, f Fixture) {
 	}
 	report, err := engine.Run(t.Context(), tenant)
 	if err != nil || report.Indexed != 90 || report.Read != 90 {
-		t.Fatalf("read %d, indexed %d: %v", report.Read, report.Indexed, err)
+		t.Fatalf("read %d, indexed %d, error %v; want 90 of each", report.Read, report.Indexed, err)
 	}
 	assertFound(t, f.all(t, tenant), revs(products, "1"))
 }

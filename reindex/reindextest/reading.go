@@ -104,7 +104,8 @@ func assertEnds(t *testing.T, seq iter.Seq2[reindex.Product, error], all int) {
 	t.Helper()
 	n, err := drain(seq)
 	if !errors.Is(err, context.Canceled) || n >= max(all, 1) {
-		t.Errorf("a read under a context that ended yielded %d of %d products and error %v", n, all, err)
+		t.Errorf("a read under a context that ended yielded %d of %d products, error %v; want fewer and context.Canceled",
+			n, all, err)
 	}
 }
 

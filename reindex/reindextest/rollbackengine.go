@@ -220,7 +220,7 @@ func testEngineBackAndForward(t *testing.T, f Fixture) {
 		s.goBack(t, target)
 		running.Wait()
 		if s.live != 2-(n+1)%2 {
-			t.Errorf("rev %d is live after %d rollbacks", s.live, n+1)
+			t.Errorf("rev %d is live after %d rollbacks, want %d", s.live, n+1, 2-(n+1)%2)
 		}
 		s.check(t)
 	}
@@ -347,6 +347,6 @@ func testTwoGoBack(t *testing.T, f Fixture) {
 	running.Wait()
 	f.assertLive(t, 1)
 	if got := names(f.listed(t, tenant)); len(got) != 3 || got[0] != before[2].Name {
-		t.Errorf("generations %v after two rollbacks, before %v", got, names(before))
+		t.Errorf("generations %v after two rollbacks of %v, want 3 with %s live", got, names(before), before[2].Name)
 	}
 }

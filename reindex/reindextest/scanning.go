@@ -3,7 +3,6 @@ package reindextest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"maps"
 	"testing"
@@ -37,12 +36,12 @@ func bodies(t *testing.T, products iter.Seq2[reindex.Product, error]) map[string
 	return found
 }
 
-// Scans of the live index and of a generation yield each product once. Equal bodies are yielded equally by both.
+// Scans of the live index and of a generation yield each product once. For equal bodies, both yield equal bodies.
 func testScan(t *testing.T, f Fixture) {
 	live := scanner(t, f)
 	for _, err := range live.ScanLive(t.Context(), tenant) {
 		if !errors.Is(err, reindex.ErrNoLiveIndex) {
-			t.Errorf("scan of a tenant without an index: error %v", err)
+			t.Errorf("scan of a tenant without an index: error %v, want ErrNoLiveIndex", err)
 		}
 	}
 	products := append(Products(1234, "1"),
@@ -108,7 +107,7 @@ func testDifference(t *testing.T, f Fixture) {
 	}
 	if len(d.AddedIDs) != 10 || len(d.RemovedIDs) != 5 || len(d.ChangedProducts) != 1 ||
 		d.ChangedProducts[0].ID != next[0].ID {
-		t.Errorf("difference %s", fmt.Sprintf("%+v", d))
+		t.Errorf("difference %+v, want 10 added and 5 removed ids, and the changed product %s", d, next[0].ID)
 	}
 	assertFound(t, f.all(t, tenant), revs(Products(50, "1"), "1"))
 }

@@ -49,17 +49,10 @@ func SourceProducts() []reindex.Product {
 	} {
 		products = append(products, product(id, "1"))
 	}
-	return append(
-		products,
-		NewProduct(
-			"nested",
-			map[string]any{
-				"name":  map[string]any{"en": "Sock", "de": "Socke"},
-				"rev":   "1",
-				"id":    "nested",
-				"sizes": []any{1, 2.5, "XL"},
-			},
-		),
+	return append(products,
+		NewProduct("nested", map[string]any{
+			"name": map[string]any{"en": "Sock", "de": "Socke"}, "rev": "1", "sizes": []any{1, 2.5, "XL"},
+		}),
 		NewProduct("long", map[string]any{"rev": "1", "text": strings.Repeat("long text ", 20000)}),
 		NewProduct("null", map[string]any{"rev": "1", "nothing": nil}),
 		NewProduct("big", map[string]any{"rev": "1", "number": json.Number("9007199254740993")}),
@@ -146,7 +139,7 @@ func testUnknownTenant(t *testing.T, f SourceFixture, _ []reindex.Product) {
 		}
 		for p, err := range snap.Products(t.Context()) {
 			if err == nil {
-				t.Errorf("tenant %q yielded product %q", unknown, p.ID)
+				t.Errorf("tenant %q yielded product %q, want an error", unknown, p.ID)
 			}
 			break
 		}
@@ -176,7 +169,7 @@ func assertNoParts(t *testing.T, f SourceFixture, snap reindex.Snapshot, unknown
 	}
 	for _, name := range names {
 		if n, _ := drain(parts.Part(t.Context(), name)); n != 0 {
-			t.Errorf("tenant %q: part %q yielded %d products", unknown, name, n)
+			t.Errorf("tenant %q: part %q yielded %d products, want none", unknown, name, n)
 		}
 	}
 }
@@ -214,7 +207,7 @@ func testOpenContext(t *testing.T, f SourceFixture, products []reindex.Product) 
 	}
 	cancel()
 	if n, err := drain(snap.Products(t.Context())); n != len(products) || err != nil {
-		t.Errorf("a read after the end of the context of Open yielded %d products, error %v", n, err)
+		t.Errorf("a read after the end of the context of Open yielded %d products, error %v; want %d", n, err, len(products))
 	}
 	if err := snap.Close(); err != nil {
 		t.Error(err)
@@ -223,10 +216,7 @@ func testOpenContext(t *testing.T, f SourceFixture, products []reindex.Product) 
 
 // A body does not change after it was yielded.
 func testKeepsBodies(
-	t *testing.T,
-	f SourceFixture,
-	products []reindex.Product,
-	same func(got, want json.RawMessage) bool,
+	t *testing.T, f SourceFixture, products []reindex.Product, same func(got, want json.RawMessage) bool,
 ) {
 	snap := f.open(t)
 	keeps := func(what string, seq iter.Seq2[reindex.Product, error]) {
@@ -268,7 +258,7 @@ func testCount(t *testing.T, f SourceFixture, products []reindex.Product) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := counter.Count(ended); err != nil && !errors.Is(err, context.Canceled) {
-		t.Errorf("count under an ended context: %v", err)
+		t.Errorf("count under an ended context: %v, want nil or context.Canceled", err)
 	}
 }
 

@@ -98,7 +98,7 @@ func testUnknownPart(t *testing.T, f SourceFixture, _ []reindex.Product) {
 	split(t, splitter, 2)
 	for _, unknown := range []string{"", "unknown", "../" + f.Tenant, "999999"} {
 		if n, err := drain(splitter.Part(t.Context(), unknown)); n != 0 || err == nil {
-			t.Errorf("the unknown part %q yielded %d products, error %v", unknown, n, err)
+			t.Errorf("the unknown part %q yielded %d products, error %v; want only an error", unknown, n, err)
 		}
 	}
 }
@@ -118,6 +118,6 @@ func testFind(t *testing.T, f SourceFixture, products []reindex.Product, same fu
 	ids = append(ids, "not there", ids[0])
 	assertYields(t, []iter.Seq2[reindex.Product, error]{finder.Find(t.Context(), f.Tenant, ids...)}, products, same)
 	if n, err := drain(finder.Find(t.Context(), "unknown", ids...)); n != 0 || err == nil {
-		t.Errorf("an unknown tenant's products: %d, error %v", n, err)
+		t.Errorf("Find of an unknown tenant yielded %d products, error %v; want only an error", n, err)
 	}
 }

@@ -33,7 +33,7 @@ import (
 
 // Scenario configures [Run]. The zero value of each field stands for its default.
 type Scenario struct {
-	// Seeds is the number of scenarios. The default is 5. If CI=true is set, it is 50, or 2 under the race detector.
+	// Seeds is the number of scenarios. The default is 5. If CI=true is set, it is 50, or 1 under the race detector.
 	Seeds int
 	// Parallel is the number of scenarios that run at the same time. Default 2: more of them lose their leases on a busy
 	// machine.

@@ -74,7 +74,7 @@ func (p *process) must(command string) {
 	}
 }
 
-// killWithin sends a command and kills the process after a while, or once the command is done.
+// killWithin sends a command, and kills the process after the given time or once the command is done.
 func (p *process) killWithin(command string, while time.Duration) {
 	p.t.Helper()
 	p.ask(command)
