@@ -86,7 +86,7 @@ func assertSameLine(t *testing.T, body, got []byte) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(want.Bytes(), have.Bytes()) {
-		t.Fatalf("%q became %q", body, got)
+		t.Fatalf("%q became %q, want the same JSON value", body, got)
 	}
 }
 

@@ -43,7 +43,7 @@ func TestHashBody(t *testing.T) {
 		`{"\u0061":1,"b":"two","c":{"d":3}}`, `{"a":9,"a":1,"b":"two","c":{"d":3}}`,
 	} {
 		if hash(same) != first {
-			t.Errorf("%s has another hash", same)
+			t.Errorf("%s has another hash, want the same", same)
 		}
 	}
 	for _, other := range []string{
@@ -52,7 +52,7 @@ func TestHashBody(t *testing.T) {
 		`{"a":1,"b":"two","c":{"d": 3}}`,
 	} {
 		if hash(other) == first {
-			t.Errorf("%s has the same hash", other)
+			t.Errorf("%s has the same hash, want another", other)
 		}
 	}
 }

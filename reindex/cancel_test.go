@@ -65,7 +65,7 @@ func TestCancel(t *testing.T) {
 						want = reindex.ErrShutdown
 						impatient, stop := context.WithTimeout(t.Context(), time.Second)
 						if err := b.Shutdown(impatient); !errors.Is(err, context.DeadlineExceeded) {
-							t.Errorf("shutdown: %v", err)
+							t.Errorf("shutdown: error %v, want DeadlineExceeded", err)
 						}
 						stop()
 					case "context":
@@ -89,7 +89,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// A switch-over that has begun is not cut off at once. It has CleanupTimeout to end.
+// A switch-over that has begun is not cut off at once, but after CleanupTimeout.
 func TestCancelDuringCommit(t *testing.T) {
 	for _, test := range []struct {
 		name  string

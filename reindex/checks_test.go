@@ -47,7 +47,7 @@ func TestChecks(t *testing.T) {
 				b := newBench(t, reindextest.Slice(reindextest.Products(120, "new")), cfg, nil)
 				_, err := b.Run(t.Context(), tenant)
 				if seen.Tenant != tenant || seen.Documents != 120 || seen.Name() == "" || seen.Job != b.lastJob(t).ID {
-					t.Errorf("the check saw %+v", seen)
+					t.Errorf("the check got %+v, want the tenant, the job, a name and 120 documents", seen)
 				}
 				if _, ok := reindex.As[reindex.Scanner](seen); !ok {
 					t.Error("the candidate does not have the capabilities of the generation")
@@ -89,7 +89,7 @@ func TestCancelDuringACheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	if job = ended(t, b.Engine, job); job.Message != reindex.ErrCancelled.Error() {
-		t.Errorf("the message is %q, want that the run was cancelled", job.Message)
+		t.Errorf("the message is %q, want %q", job.Message, reindex.ErrCancelled)
 	}
 }
 

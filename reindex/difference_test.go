@@ -192,7 +192,7 @@ func TestRulesOfTheDifference(t *testing.T) {
 				rule = gate.Rule
 			}
 			if rule != test.want || report.Difference == nil {
-				t.Errorf("rule %q, want %q; error %v", rule, test.want, err)
+				t.Errorf("error %v, difference %+v; want one of rule %q, and a difference", err, report.Difference, test.want)
 			}
 		})
 	}

@@ -14,12 +14,12 @@ func TestDryRunChangesNothing(t *testing.T) {
 	b := newBench(t, reindextest.Slice(reindextest.Products(120, "new")), nil, nil)
 	job, started, err := b.StartWith(t.Context(), tenant, dryRun)
 	if err != nil || !started || !job.Options.DryRun {
-		t.Fatalf("job %+v, started %v, error %v", job, started, err)
+		t.Fatalf("job %+v, started %v, error %v; want a dry run that was started", job, started, err)
 	}
 	job = ended(t, b.Engine, job)
 	if job.Status != reindex.StatusSuccess || !job.Options.DryRun || job.Report.Indexed != 120 ||
 		job.Report.Replaced != 100 {
-		t.Errorf("the dry run ended as %+v", job)
+		t.Errorf("the dry run ended as %+v, want SUCCESS with 120 products indexed and 100 live before", job)
 	}
 	b.assertOldLive(t)
 }

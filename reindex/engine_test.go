@@ -249,7 +249,7 @@ func TestRunFails(t *testing.T) {
 			}
 			// The tenant is free for the next run.
 			if _, err := b.Run(t.Context(), tenant); errors.Is(err, reindex.ErrRunning) {
-				t.Error("the tenant is still taken")
+				t.Errorf("the next run: error %v, want the tenant to be free", err)
 			}
 		})
 	}
@@ -320,7 +320,7 @@ func TestBodiesBecomeOneLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := string(b.index.Documents(tenant)["a"]); got != `{"name":"a b","rev":"new"}` {
-		t.Errorf("indexed %q", got)
+		t.Errorf("the indexed body is %q, want one line without white space outside of strings", got)
 	}
 }
 

@@ -32,7 +32,7 @@ func TestEntityTypes(t *testing.T) {
 		job reindex.Job
 	}{{a, first}, {b, second}} {
 		if job := ended(t, end.Engine, end.job); job.Status != reindex.StatusSuccess {
-			t.Errorf("%s ended as %s: %s", job.EntityType, job.Status, job.Message)
+			t.Errorf("the job of %s ended as %s (%s), want SUCCESS", job.EntityType, job.Status, job.Message)
 		}
 		if err := end.Shutdown(t.Context()); err != nil {
 			t.Error(err)

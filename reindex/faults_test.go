@@ -19,8 +19,8 @@ import (
 
 // The tests in this file are about faults of a host's code. Each is named after its fault.
 
-// A write that fails for good ends the context of the read. So the run does not wait for a source that waits for its
-// context.
+// A write that fails for good ends the context of the read. Therefore the run does not wait for a source that waits for
+// its context.
 func TestFailedWriteEndsTheRead(t *testing.T) {
 	for _, readers := range []int{1, 3} {
 		synctest.Test(t, func(t *testing.T) {
@@ -35,17 +35,14 @@ func TestFailedWriteEndsTheRead(t *testing.T) {
 					yield(reindex.Product{}, ctx.Err())
 				}
 			}
-			b := newBench(t, waits{
-				waiting,
-			}, &reindex.Config{BatchDocs: 10, Readers: readers}, onWrite(func(reindextest.Call) reindextest.Fault {
-				return reindextest.Fault{Err: errIndex}
-			}))
+			b := newBench(t, waits{waiting}, &reindex.Config{BatchDocs: 10, Readers: readers},
+				faultAt(reindextest.OpWrite, reindextest.Fault{Err: errIndex}))
 			start := time.Now()
 			if _, err := b.Run(t.Context(), tenant); !errors.Is(err, errIndex) {
 				t.Errorf("error %v, want %v", err, errIndex)
 			}
 			if took := time.Since(start); took > 0 {
-				t.Errorf("the run continued for %v, want that it ends at once", took)
+				t.Errorf("the run went on for %v, want it to end at once", took)
 			}
 			b.assertOldLive(t)
 		})
@@ -213,7 +210,7 @@ func TestLostCommitMayBeLive(t *testing.T) {
 					t.Errorf("error %v, want one that says the new index may be live", err)
 				}
 				if job := b.lastJob(t); !strings.Contains(job.Message, "it is not known whether the new index is live") {
-					t.Errorf("message %q", job.Message)
+					t.Errorf("message %q, want one that says the new index may be live", job.Message)
 				}
 				b.assertLive(t, reindextest.Products(100, "new"), "new")
 				synctest.Wait()
@@ -226,21 +223,20 @@ func TestLostCommitMayBeLive(t *testing.T) {
 func TestRefusedCommitIsNotLive(t *testing.T) {
 	for name, refusal := range map[string]error{"temporary": reindex.Temporary(errBusy), "fenced": reindex.ErrFenced} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, reindextest.Slice(
-				reindextest.Products(100, "new"),
-			), nil, func(c reindextest.Call) reindextest.Fault {
-				if c.Op == reindextest.OpCommit {
-					return reindextest.Fault{Err: refusal}
-				}
-				return reindextest.Fault{}
-			})
+			b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), nil,
+				func(c reindextest.Call) reindextest.Fault {
+					if c.Op == reindextest.OpCommit {
+						return reindextest.Fault{Err: refusal}
+					}
+					return reindextest.Fault{}
+				})
 			_, err := b.Run(t.Context(), tenant)
 			failure, ok := errors.AsType[*reindex.RunError](err)
 			if !ok || failure.MayBeLive || failure.Phase != reindex.PhaseCommit {
-				t.Errorf("error %v, want one of the commit, and that nothing may be live", err)
+				t.Errorf("error %v, want one of the commit, without MayBeLive", err)
 			}
 			if job := b.lastJob(t); strings.Contains(job.Message, "not known") {
-				t.Errorf("message %q", job.Message)
+				t.Errorf("message %q, want one without doubt about the live index", job.Message)
 			}
 			b.assertOldLive(t)
 		})
@@ -332,8 +328,7 @@ func TestMisusedSequences(t *testing.T) {
 		}, "after its sequence had ended"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b := newBench(t, then(nil,
-				test.read), &reindex.Config{Workers: 1, BatchDocs: 10}, func(c reindextest.Call) reindextest.Fault {
+			fault := func(c reindextest.Call) reindextest.Fault {
 				if c.Op == reindextest.OpSeal && test.name == "after it has ended" {
 					close(read)
 					<-late
@@ -342,7 +337,8 @@ func TestMisusedSequences(t *testing.T) {
 					return reindextest.Fault{Delay: time.Hour} // so that one yield does not return
 				}
 				return reindextest.Fault{}
-			})
+			}
+			b := newBench(t, then(nil, test.read), &reindex.Config{Workers: 1, BatchDocs: 10}, fault)
 			if _, err := b.Run(t.Context(), tenant); err == nil || !strings.Contains(err.Error(), test.err) ||
 				!strings.Contains(err.Error(), "a defect of the Source") {
 				t.Errorf("error %v, want one with %q", err, test.err)

@@ -129,7 +129,7 @@ func TestUncountableLiveIndexClosesTheGate(t *testing.T) {
 		report, err := engine.Run(t.Context(), tenant)
 		assertRule(t, err, test.rule)
 		if report.Replaced != -1 || err != nil && strings.Contains(err.Error(), errIndex.Error()) {
-			t.Errorf("replaced %d, error %v", report.Replaced, err)
+			t.Errorf("replaced %d, error %v; want -1, and no error of the index", report.Replaced, err)
 		}
 	}
 }

@@ -25,11 +25,11 @@ func TestImports(t *testing.T) {
 	}
 	paths := strings.Fields(string(out))
 	if !slices.Contains(paths, "productindex/reindex") {
-		t.Fatalf("go list lists %q", paths)
+		t.Fatalf("go list lists %q, want the core among them", paths)
 	}
 	for _, path := range paths {
 		if path != "productindex/reindex" && !strings.HasPrefix(path, "golang.org/x/sync/") {
-			t.Errorf("the core imports %s", path)
+			t.Errorf("the core imports %s, want only the standard library and golang.org/x/sync", path)
 		}
 	}
 }
@@ -41,12 +41,13 @@ func TestIDSet(t *testing.T) {
 	for range 300_000 {
 		id := fmt.Sprint(rng.IntN(200_000))
 		if set.has(id) != seen[id] {
-			t.Fatalf("has(%s) is %v", id, !seen[id])
+			t.Fatalf("has(%s) is %v, want %v", id, !seen[id], seen[id])
 		}
 		body := fmt.Sprint(rng.IntN(2))
 		isNew, same := set.add(id, []byte(body))
 		if first, known := bodies[id]; isNew == known || known && same != (first == body) {
-			t.Fatalf("add(%s, %s) returns %v, %v after the body %q", id, body, isNew, same, first)
+			t.Fatalf("add(%s, %s) returns %v, %v after the body %q, want %v, %v",
+				id, body, isNew, same, first, !known, first == body)
 		} else if !known {
 			bodies[id] = body
 		}
@@ -133,7 +134,7 @@ func TestConfigDefaults(t *testing.T) {
 	if c.Readers != 1 || c.MaxRejected != 0 ||
 		c.MinFraction != 0.5 || c.MaxDuplicates != 0 || c.CountMargin != 0 || c.MaxRuns != 2 || c.Retry.Attempts != 8 ||
 		c.CleanupTimeout != 30*time.Second {
-		t.Errorf("defaults %+v", c)
+		t.Errorf("the defaults are %+v, want those that Config documents", c)
 	}
 }
 
@@ -201,7 +202,7 @@ func TestConfigInvalid(t *testing.T) {
 		"ReportItems", "CleanupTimeout", "Retry.Attempts", "Retry.MaxDelay",
 	} {
 		if !strings.Contains(err.Error(), name) {
-			t.Errorf("the error does not name %s: %v", name, err)
+			t.Errorf("error %v, want one that names %s", err, name)
 		}
 	}
 	for _, missing := range []func() (*Engine, error){
@@ -226,7 +227,7 @@ func TestAs(t *testing.T) {
 	if c, ok := As[Counter](wrapped{wrapped{counting{}}}); !ok {
 		t.Error("a wrapped capability is not found")
 	} else if n, _ := c.Count(t.Context()); n != 7 {
-		t.Errorf("count %d", n)
+		t.Errorf("the count is %d, want 7", n)
 	}
 	if _, ok := As[Counter](struct{ Source }{counting{}}); ok {
 		t.Error("a wrapper without Unwrap does not hide a capability")
@@ -262,7 +263,7 @@ func TestJobsKept(t *testing.T) {
 		ids = append(ids, j.ID)
 	}
 	if got := strings.Join(ids, " "); got != "9 8 7 running" || total != 4 || err != nil {
-		t.Errorf("kept %s, total %d, error %v", got, total, err)
+		t.Errorf("the jobs %s are kept, total %d, error %v; want 9 8 7 running, and 4", got, total, err)
 	}
 }
 
@@ -302,13 +303,13 @@ func TestGate(t *testing.T) {
 				rule = gate.Rule
 			}
 			if rule != test.want || (err == nil) != (test.want == "") {
-				t.Errorf("%v, want rule %q", err, test.want)
+				t.Errorf("error %v, want rule %q", err, test.want)
 			}
 		})
 	}
 }
 
-// A caller that changes a job which it got does not change the run.
+// A caller that modifies the job that it got does not change the run.
 func TestSnapshotsAreTheCallers(t *testing.T) {
 	var p progress
 	p.change(func(j *Job) {

@@ -88,15 +88,14 @@ func TestLease(t *testing.T) {
 // A run that has lost its lease before the switch-over does not switch.
 func TestLeaseHeldAtCommit(t *testing.T) {
 	store := newLeasing()
-	b := newBench(t, reindextest.Slice(
-		reindextest.Products(100, "new"),
-	), &reindex.Config{Jobs: store}, func(c reindextest.Call) reindextest.Fault {
-		if c.Op == reindextest.OpSeal {
-			err := reindex.ErrLeaseLost
-			store.fail.Store(&err)
-		}
-		return reindextest.Fault{}
-	})
+	b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{Jobs: store},
+		func(c reindextest.Call) reindextest.Fault {
+			if c.Op == reindextest.OpSeal {
+				err := reindex.ErrLeaseLost
+				store.fail.Store(&err)
+			}
+			return reindextest.Fault{}
+		})
 	if _, err := b.Run(t.Context(), tenant); !errors.Is(err, reindex.ErrLeaseLost) {
 		t.Errorf("error %v, want ErrLeaseLost", err)
 	}

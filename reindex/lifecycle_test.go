@@ -56,7 +56,7 @@ func mustStart(t *testing.T, e *reindex.Engine, tenant string) reindex.Job {
 	t.Helper()
 	job, started, err := e.Start(t.Context(), tenant)
 	if err != nil || !started {
-		t.Fatalf("start of %s: started %v, error %v", tenant, started, err)
+		t.Fatalf("start of %s: started %v, error %v; want true", tenant, started, err)
 	}
 	return job
 }
@@ -71,26 +71,26 @@ func ended(t *testing.T, e *reindex.Engine, job reindex.Job) reindex.Job {
 		job = j
 	}
 	if !job.Status.Ended() {
-		t.Fatalf("job %s is %s after the end of Watch", job.ID, job.Status)
+		t.Fatalf("job %s is %s after the end of Watch, want an ended one", job.ID, job.Status)
 	}
 	return job
 }
 
-// A second Start joins the run in progress. A second Run returns an error that names it. Neither starts a run.
+// A second Start joins the run in progress. A second Run returns an error that names the job. Neither starts a run.
 func TestOneRunPerTenant(t *testing.T) {
 	src := newGated(200)
 	b := newBench(t, src, nil, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	first, started, err := b.Start(ctx, tenant)
 	if err != nil || !started || first.Status != reindex.StatusInProgress {
-		t.Fatalf("job %+v, started %v, error %v", first, started, err)
+		t.Fatalf("job %+v, started %v, error %v; want a new one in progress", first, started, err)
 	}
 	cancel() // the run does not depend on the context of Start
 	if _, err := b.Job(t.Context(), "other", first.ID); !errors.Is(err, reindex.ErrJobNotFound) {
-		t.Errorf("another tenant's job is found: %v", err)
+		t.Errorf("the job under another tenant: error %v, want ErrJobNotFound", err)
 	}
 	if err := b.Cancel(t.Context(), "other", first.ID); !errors.Is(err, reindex.ErrJobNotFound) {
-		t.Errorf("another tenant's job is cancelled: %v", err)
+		t.Errorf("cancel under another tenant: error %v, want ErrJobNotFound", err)
 	}
 	for range 3 {
 		job, started, err := b.Start(t.Context(), tenant)

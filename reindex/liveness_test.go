@@ -75,8 +75,8 @@ type opensLate func() iter.Seq2[reindex.Product, error]
 
 func (o opensLate) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
 	seq := o()
-	return reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] { return seq }).Open(ctx,
-		tenant)
+	src := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] { return seq })
+	return src.Open(ctx, tenant)
 }
 
 // When Shutdown returns, the runs that it cancelled have removed their indexes.
@@ -88,11 +88,11 @@ func TestShutdownWaitsForTheCleanUp(t *testing.T) {
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := b.Shutdown(ended); !errors.Is(err, context.Canceled) {
-			t.Errorf("shutdown: %v", err)
+			t.Errorf("shutdown: error %v, want context.Canceled", err)
 		}
 		b.assertOldLive(t) // also checks that no generation is open
 		if job := b.lastJob(t); !job.Status.Ended() {
-			t.Errorf("the job is %s", job.Status)
+			t.Errorf("the job is %s, want an ended one", job.Status)
 		}
 	})
 }
@@ -106,14 +106,13 @@ func TestRetryAfterIsCapped(t *testing.T) {
 			time.Second: time.Second,
 		} {
 			cfg := &reindex.Config{Retry: reindex.Retry{MinDelay: time.Millisecond, MaxRetryAfter: limit}}
-			b := newBench(t, reindextest.Slice(
-				reindextest.Products(100, "new"),
-			), cfg, func(c reindextest.Call) reindextest.Fault {
-				if c.Op == reindextest.OpWrite && c.N == 1 {
-					return reindextest.Fault{Err: &reindex.TemporaryError{Err: errBusy, RetryAfter: 24 * time.Hour}}
-				}
-				return reindextest.Fault{}
-			})
+			b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), cfg,
+				func(c reindextest.Call) reindextest.Fault {
+					if c.Op == reindextest.OpWrite && c.N == 1 {
+						return reindextest.Fault{Err: &reindex.TemporaryError{Err: errBusy, RetryAfter: 24 * time.Hour}}
+					}
+					return reindextest.Fault{}
+				})
 			start := time.Now()
 			if _, err := b.Run(t.Context(), tenant); err != nil {
 				t.Fatal(err)
@@ -133,16 +132,15 @@ func TestBatchesCountIDs(t *testing.T) {
 		products = append(products, reindex.Product{ID: id, Body: json.RawMessage(`{"rev":"new"}`)})
 	}
 	largest, writes := 0, 0
-	b := newBench(t, reindextest.Slice(
-		products,
-	), &reindex.Config{BatchBytes: 100_000, Workers: 1}, onWrite(func(c reindextest.Call) reindextest.Fault {
-		size := 0
-		for _, p := range c.Batch {
-			size += len(p.ID) + len(p.Body)
-		}
-		largest, writes = max(largest, size), writes+1
-		return reindextest.Fault{}
-	}))
+	b := newBench(t, reindextest.Slice(products), &reindex.Config{BatchBytes: 100_000, Workers: 1},
+		onWrite(func(c reindextest.Call) reindextest.Fault {
+			size := 0
+			for _, p := range c.Batch {
+				size += len(p.ID) + len(p.Body)
+			}
+			largest, writes = max(largest, size), writes+1
+			return reindextest.Fault{}
+		}))
 	if _, err := b.Run(t.Context(), tenant); err != nil {
 		t.Fatal(err)
 	}
@@ -196,8 +194,8 @@ func TestReasonsAreShort(t *testing.T) {
 // If the source fails, the report counts all products that were read before, including those in unfinished batches.
 func TestReadIsCompleteAfterAnError(t *testing.T) {
 	products := reindextest.Products(1234, "new")
-	src := then(append(products, products[7],
-		reindextest.NewProduct("p8", map[string]any{})), func(yield func(reindex.Product, error) bool) {
+	products = append(products, products[7], reindextest.NewProduct("p8", nil))
+	src := then(products, func(yield func(reindex.Product, error) bool) {
 		_ = yield(reindex.Product{}, &reindex.RecordError{ID: "bad", Err: errBusy}) && yield(reindex.Product{}, errSource)
 	})
 	b := newBench(t, src, &reindex.Config{BatchDocs: 500}, nil)
@@ -280,7 +278,7 @@ func TestAbortHasAContextOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := engine.Run(ctx, tenant); !errors.Is(err, context.Canceled) || !aborted {
-		t.Errorf("error %v, aborted %v", err, aborted)
+		t.Errorf("error %v, aborted %v; want context.Canceled and true", err, aborted)
 	}
 }
 
@@ -306,7 +304,7 @@ func (g abortingGeneration) Abort(ctx context.Context) error {
 	return g.Generation.Abort(ctx)
 }
 
-// A snapshot is closed once, at the end of the run, also if the run fails.
+// A snapshot is closed once, at the end of the run, even if the run fails.
 func TestSnapshotIsClosed(t *testing.T) {
 	for _, bad := range []bool{false, true} {
 		closed := 0
@@ -377,7 +375,7 @@ func TestPublicReasons(t *testing.T) {
 	}))
 	report, err := b.Run(t.Context(), tenant)
 	if err != nil || len(report.Rejections) != 3 {
-		t.Fatalf("rejected %v, error %v", report.Rejections, err)
+		t.Fatalf("rejections %v, error %v; want 3", report.Rejections, err)
 	}
 	for _, r := range report.Rejections {
 		want := map[string]string{"record": "price is text", "p0": "price is text", "p1": "no price"}[r.ID]

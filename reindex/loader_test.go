@@ -73,7 +73,7 @@ func TestRunIsHandedOver(t *testing.T) {
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := engine.Shutdown(over); !errors.Is(err, context.Canceled) {
-		t.Fatalf("shutdown: %v", err)
+		t.Fatalf("shutdown: error %v, want context.Canceled", err)
 	}
 	job, err := jobs.Get(t.Context(), "acme", load.Job.ID)
 	if err != nil || job.Status.Ended() || ix.Open() != 1 {
@@ -149,10 +149,10 @@ func TestLoadElsewhereIsAccountedFor(t *testing.T) {
 			t.Errorf("%+v: got %v, want an error of the rule %q", test, err, test.rule)
 		}
 		if live := ix.Documents("acme") != nil; live == failed {
-			t.Errorf("%+v: live %v", test, live)
+			t.Errorf("%+v: the generation is live: %v, want %v", test, live, !failed)
 		}
 		if !failed && (report.Indexed != 50 || report.Duplicates != 2 || len(report.DuplicateIDs) != 2) {
-			t.Errorf("%+v: the report is %+v", test, report)
+			t.Errorf("%+v: the report is %+v, want 50 indexed and 2 duplicates, listed", test, report)
 		}
 	}
 }
@@ -192,7 +192,7 @@ func TestLoadPartCounts(t *testing.T) {
 	}
 }
 
-// If the index cannot make the difference that a job asks for, the job is not created.
+// If the index cannot make the comparison that a job asks for, the job is not created.
 func TestCreateChecksOptions(t *testing.T) {
 	ix := struct {
 		reindex.Indexer

@@ -206,7 +206,7 @@ func FuzzFit(f *testing.F) {
 		for rest := products; len(rest) > 0; cuts++ {
 			n := fit(rest, int(size))
 			if n < 1 || n > len(rest) {
-				t.Fatalf("fit returns %d for %d products", n, len(rest))
+				t.Fatalf("fit returns %d for %d products, want at least 1 and at most all", n, len(rest))
 			}
 			if bytes := productBytes(rest[:n]); n > 1 && bytes > int(size) {
 				t.Fatalf("%d products have %d bytes, want at most %d", n, bytes, size)

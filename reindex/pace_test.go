@@ -25,7 +25,7 @@ type server struct {
 	latency  func(inFlight, bytes int) time.Duration // of one write; nil: a second
 	down     func() bool                             // reports whether nothing gets through
 	refuse   func(p reindex.Product) error           // the error for any batch that holds the product
-	limits   reindex.Limits                          // what Limits says
+	limits   reindex.Limits                          // returned by Limits
 
 	mu              sync.Mutex
 	inFlight, bytes int
@@ -169,8 +169,8 @@ func (s *server) load(t *testing.T, n, rejected int) (reindex.Report, time.Durat
 
 func (s *server) last() reindex.BatchWrite { return s.writes[len(s.writes)-1] }
 
-// An index that takes n writes at the same time gets n nearly all the time. Few writes are too many: at first, those
-// that find out how many the index takes, and later one in 16 × n, which finds out whether it takes more.
+// An index that accepts n writes at the same time gets n nearly all the time. It refuses few writes: at first those
+// that find out how many it accepts, and later one in 16 × n, to find out whether it accepts more.
 func TestPaceFindsTheCapacity(t *testing.T) {
 	for _, capacity := range []int{1, 2, 3, 6, 11, 16} {
 		t.Run(fmt.Sprint(capacity), func(t *testing.T) {
@@ -184,7 +184,7 @@ func TestPaceFindsTheCapacity(t *testing.T) {
 					t.Errorf("took %v, want at most 1.15 × %v, the time with %d writes at the same time", took, best, capacity)
 				}
 				if most := 2*16 + batches/(16*capacity); s.late > most {
-					t.Errorf("%d writes were too many, want at most %d", s.late, most)
+					t.Errorf("%d writes were refused, want at most %d", s.late, most)
 				}
 			})
 		})
@@ -232,7 +232,7 @@ func TestPaceFindsThePayload(t *testing.T) {
 	}
 }
 
-// Batches stay as large as they were when one product is refused, for whatever reason.
+// If a single product is refused, for whatever reason, batches stay as large as they were.
 func TestPaceIsNotShrunkByABadProduct(t *testing.T) {
 	for _, reason := range []error{reindex.ErrTooLarge, reindex.ErrRefused} {
 		synctest.Test(t, func(t *testing.T) {
@@ -266,8 +266,8 @@ func TestPaceIsNotShrunkByABadProduct(t *testing.T) {
 	})
 }
 
-// If writes take longer the larger and the more they are, batches shrink until a write is quick enough. If the smallest
-// batches still take too long, fewer of them are written at the same time.
+// If a write takes longer the larger it is and the more writes are in flight, batches shrink until a write is quick
+// enough. If the smallest batches still take too long, fewer of them are written at the same time.
 func TestPaceKeepsWritesQuick(t *testing.T) {
 	for _, test := range []struct {
 		name               string
@@ -309,8 +309,8 @@ func TestPaceKeepsWritesQuick(t *testing.T) {
 	}
 }
 
-// A server whose memory for writes is smaller than one batch gets smaller batches. If the same ones were sent again,
-// the run would never end.
+// A server whose memory for writes is smaller than one batch gets smaller batches. If the refused batches were sent
+// again unchanged, the run would never end.
 func TestPaceFitsIntoLittleMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{memory: 40 * unit}
@@ -319,7 +319,7 @@ func TestPaceFitsIntoLittleMemory(t *testing.T) {
 			t.Errorf("the report has %d retries, want %d", report.Retries, s.again)
 		}
 		if s.late > 2*16+len(s.writes)/8 {
-			t.Errorf("%d of %d writes were too much, want at most one in 8, and 32", s.late, len(s.writes))
+			t.Errorf("%d of %d writes were refused, want at most 32 and one in 8", s.late, len(s.writes))
 		}
 	})
 }

@@ -98,14 +98,14 @@ func (n *nothing) Error() string { return n.text }
 func TestTypedNilErrors(t *testing.T) {
 	products := reindextest.Products(100, "new")
 	var (
-		none      *nothing
-		noGate    *reindex.GateError
-		noBatch   *reindex.BatchError
-		noRecord  *reindex.RecordError
-		noRelease *reindex.TemporaryError
+		none        *nothing
+		noGate      *reindex.GateError
+		noBatch     *reindex.BatchError
+		noRecord    *reindex.RecordError
+		noTemporary *reindex.TemporaryError
 	)
 	for i, bad := range []error{
-		none, noGate, noBatch, noRecord, noRelease, fmt.Errorf("reading: %w", noGate), errors.Join(errSource, none),
+		none, noGate, noBatch, noRecord, noTemporary, fmt.Errorf("reading: %w", noGate), errors.Join(errSource, none),
 	} {
 		b := newBench(t, then(products, func(yield func(reindex.Product, error) bool) { yield(reindex.Product{}, bad) }),
 			nil, nil)

@@ -17,7 +17,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Of several products with the same id, the first is indexed, also with many batches and workers.
+// The first of several products with the same id is indexed, even with many batches and workers.
 func TestDuplicates(t *testing.T) {
 	first := reindextest.Products(500, "new")
 	var products []reindex.Product

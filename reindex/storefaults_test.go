@@ -14,7 +14,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Tests of what faults of a job store do to the jobs.
+// The tests in this file are about faults of a job store, and their effects on jobs.
 
 // wrongStore is a store whose calls fail with the error of a function: instead of the call or, if lost is set, after
 // it.
@@ -94,8 +94,7 @@ func TestStorePanics(t *testing.T) {
 	}
 }
 
-// If the store fails to store a job's end, the engine shows it nevertheless, and stores it before the tenant's next
-// run.
+// If the store fails to store a job's end, the engine shows the end anyway, and stores it before the tenant's next run.
 func TestEndThatCouldNotBeStored(t *testing.T) {
 	for _, wrong := range []error{errStore, reindex.Temporary(errStore)} {
 		synctest.Test(t, func(t *testing.T) {
@@ -110,7 +109,7 @@ func TestEndThatCouldNotBeStored(t *testing.T) {
 				t.Errorf("listed as %+v, want a success", job)
 			}
 			if got, err := b.Job(t.Context(), tenant, job.ID); err != nil || got.Status != reindex.StatusSuccess {
-				t.Errorf("job %+v, error %v", got, err)
+				t.Errorf("job %+v, error %v; want SUCCESS", got, err)
 			}
 			if got := ended(t, b.Engine, job); got.Status != reindex.StatusSuccess {
 				t.Errorf("watched as %+v, want a success", got)

@@ -56,7 +56,7 @@ func TestUpdate(t *testing.T) {
 		ids := map[string]bool{}
 		for _, change := range c.Changes {
 			if ids[change.ID] {
-				t.Errorf("the index is asked for several changes of product %q at the same time", change.ID)
+				t.Errorf("one call has several changes of product %q, want one", change.ID)
 			}
 			ids[change.ID] = true
 		}
@@ -75,7 +75,7 @@ func TestUpdate(t *testing.T) {
 		upsert(strings.Repeat("x", 5000), "a"))
 	failed, ok := errors.AsType[*reindex.BatchError](err)
 	if !ok || len(failed.Items) != 5 || failed.Items[0].ID != "bad" {
-		t.Errorf("error %v", err)
+		t.Errorf("error %v, want a BatchError of 5 changes, the first one of product bad", err)
 	}
 	want["y"] = "a"
 	b.assertRevs(t, want)
@@ -83,34 +83,34 @@ func TestUpdate(t *testing.T) {
 		t.Error(err)
 	}
 	if err := b.Update(t.Context(), tenant); err != nil {
-		t.Errorf("no changes: %v", err)
+		t.Errorf("an update without changes: error %v, want nil", err)
 	}
 	if err := b.Update(t.Context(), "unknown", upsert("x", "a")); !errors.Is(err, reindex.ErrNoLiveIndex) {
-		t.Errorf("a tenant without an index: %v", err)
+		t.Errorf("a tenant without an index: error %v, want ErrNoLiveIndex", err)
 	}
 	if err := b.Update(t.Context(), "\x00", upsert("x", "a")); !errors.Is(err, reindex.ErrTenant) {
-		t.Errorf("not a tenant: %v", err)
+		t.Errorf("an invalid tenant: error %v, want ErrTenant", err)
 	}
 	if err := b.Update(t.Context(), tenant, reindex.Change{ID: "p1"}); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("a change without a body, and no Finder: %v", err)
+		t.Errorf("a change without a body, and no Finder: error %v, want ErrUnsupported", err)
 	}
 	if err := b.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
 	if err := b.Update(t.Context(), tenant, upsert("x", "z")); !errors.Is(err, reindex.ErrShutdown) {
-		t.Errorf("after Shutdown: %v", err)
+		t.Errorf("an update after Shutdown: error %v, want ErrShutdown", err)
 	}
 	b.assertRevs(t, want)
 }
 
-// An index that changes no single products says so.
+// If the index cannot change single products, Update returns ErrUnsupported.
 func TestUpdateUnsupported(t *testing.T) {
 	engine, err := reindex.New(reindextest.Slice(nil), struct{ reindex.Indexer }{reindextest.NewMemory()}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := engine.Update(t.Context(), tenant, upsert("x", "a")); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("error %v", err)
+		t.Errorf("error %v, want ErrUnsupported", err)
 	}
 }
 
@@ -126,7 +126,7 @@ func TestUpdateTransforms(t *testing.T) {
 	err := b.Update(t.Context(), tenant, upsert("x", "a"), upsert("bad", "a"))
 	failed, ok := errors.AsType[*reindex.BatchError](err)
 	if !ok || len(failed.Items) != 1 || failed.Items[0].ID != "bad" {
-		t.Errorf("error %v", err)
+		t.Errorf("error %v, want a BatchError of product bad", err)
 	}
 	want := revsOf(100, "old")
 	want["x"] = tenant
@@ -160,7 +160,7 @@ func (f found) Find(_ context.Context, _ string, ids ...string) iter.Seq2[reinde
 	}
 }
 
-// A change without a body is what the source has now.
+// A change without a body takes the product as the source has it now.
 func TestUpdateFinds(t *testing.T) {
 	src := found{nil, &sync.Map{}, nil}
 	src.products.Store("p1", "now")
@@ -169,7 +169,7 @@ func TestUpdateFinds(t *testing.T) {
 		reindex.Change{ID: "unreadable"})
 	if failed, ok := errors.AsType[*reindex.BatchError](err); !ok || len(failed.Items) != 1 ||
 		failed.Items[0].ID != "unreadable" {
-		t.Errorf("error %v", err)
+		t.Errorf("error %v, want a BatchError of product unreadable", err)
 	}
 	want := revsOf(100, "old")
 	want["p1"] = "now"
@@ -177,12 +177,12 @@ func TestUpdateFinds(t *testing.T) {
 	b.assertRevs(t, want)
 	b = newBench(t, found{nil, &sync.Map{}, errSource}, nil, nil)
 	if err := b.Update(t.Context(), tenant, reindex.Change{ID: "p1"}); !errors.Is(err, errSource) {
-		t.Errorf("error %v", err)
+		t.Errorf("error %v, want %v", err, errSource)
 	}
 	b.assertRevs(t, revsOf(100, "old"))
 }
 
-// A change that the index refuses is reported, and holds nothing up; what can succeed later is sent again.
+// A change that the index refuses is reported and holds nothing up. A change that can succeed later is sent again.
 func TestUpdateRetries(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -234,20 +234,19 @@ func TestUpdateRetries(t *testing.T) {
 			err := b.Update(t.Context(), tenant, changes...)
 			failed, ok := errors.AsType[*reindex.BatchError](err)
 			if (err != nil) != test.bad || test.bad && (!ok || len(failed.Items) != 1 || failed.Items[0].ID != "bad") {
-				t.Errorf("error %v", err)
+				t.Errorf("error %v, want a BatchError of product bad: %v", err, test.bad)
 			}
 			b.assertRevs(t, want)
 		})
 	}
-	b := newBench(t, reindextest.Slice(nil), nil, func(c reindextest.Call) reindextest.Fault {
-		if c.Op == reindextest.OpUpdate {
-			return reindextest.Fault{Err: errIndex}
-		}
-		return reindextest.Fault{}
-	})
+}
+
+// The error of a failed update names the product.
+func TestUpdateFails(t *testing.T) {
+	b := newBench(t, reindextest.Slice(nil), nil, faultAt(reindextest.OpUpdate, reindextest.Fault{Err: errIndex}))
 	err := b.Update(t.Context(), tenant, upsert("x", "a"))
 	if !errors.Is(err, errIndex) || !strings.Contains(err.Error(), `"x"`) {
-		t.Errorf("error %v", err)
+		t.Errorf("error %v, want %v with product x", err, errIndex)
 	}
 }
 
@@ -261,7 +260,7 @@ func batchFault(c reindextest.Call, id string, retryable bool) reindextest.Fault
 	return reindextest.Fault{}
 }
 
-// Changes that come together are carried together: the index is not called for each.
+// Changes that come together are sent to the index together.
 func TestUpdatesAreGrouped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int64
@@ -282,7 +281,7 @@ func TestUpdatesAreGrouped(t *testing.T) {
 		}
 		callers.Wait()
 		if n := calls.Load(); n > 2 {
-			t.Errorf("%d calls", n)
+			t.Errorf("%d calls of the index for 500 changes, want at most 2", n)
 		}
 		if err := b.Shutdown(t.Context()); err != nil {
 			t.Error(err)

@@ -36,7 +36,7 @@ func TestWatch(t *testing.T) {
 	n := 0
 	for j, err := range b.Watch(t.Context(), tenant, job.ID) {
 		if n++; err != nil || j.Status != reindex.StatusSuccess {
-			t.Errorf("job %+v, error %v", j, err)
+			t.Errorf("job %+v, error %v; want SUCCESS", j, err)
 		}
 	}
 	if n != 1 {

@@ -27,27 +27,26 @@ func onWrite(f func(c reindextest.Call) reindextest.Fault) func(reindextest.Call
 	}
 }
 
-// Of a batch, only the products whose error is temporary are sent again.
+// Of the products of a batch, only those with a temporary error are sent again.
 func TestRetriesFailedItemsAlone(t *testing.T) {
 	products := reindextest.Products(300, "new")
 	var mu sync.Mutex
 	sent := map[string]int{}
-	b := newBench(t, reindextest.Slice(
-		products,
-	), &reindex.Config{BatchDocs: 100, MaxRejected: 1}, onWrite(func(c reindextest.Call) reindextest.Fault {
-		mu.Lock()
-		defer mu.Unlock()
-		var fault reindextest.Fault
-		for _, p := range c.Batch {
-			sent[p.ID]++
-			if p.ID == "p150" {
-				fault.Items = append(fault.Items, reindex.ItemError{ID: p.ID, Err: errors.New("bad price")})
-			} else if strings.HasSuffix(p.ID, "7") && sent[p.ID] <= 2 {
-				fault.Items = append(fault.Items, reindex.ItemError{ID: p.ID, Retryable: true, Err: errBusy})
+	b := newBench(t, reindextest.Slice(products), &reindex.Config{BatchDocs: 100, MaxRejected: 1},
+		onWrite(func(c reindextest.Call) reindextest.Fault {
+			mu.Lock()
+			defer mu.Unlock()
+			var fault reindextest.Fault
+			for _, p := range c.Batch {
+				sent[p.ID]++
+				if p.ID == "p150" {
+					fault.Items = append(fault.Items, reindex.ItemError{ID: p.ID, Err: errors.New("bad price")})
+				} else if strings.HasSuffix(p.ID, "7") && sent[p.ID] <= 2 {
+					fault.Items = append(fault.Items, reindex.ItemError{ID: p.ID, Retryable: true, Err: errBusy})
+				}
 			}
-		}
-		return fault
-	}))
+			return fault
+		}))
 	report, err := b.Run(t.Context(), tenant)
 	if err != nil {
 		t.Fatal(err)
@@ -75,14 +74,13 @@ func TestIsolatesPoisonProducts(t *testing.T) {
 	for _, reason := range []error{reindex.ErrRefused, reindex.ErrTooLarge} {
 		products := reindextest.Products(10_000, "new")
 		poison := []string{"p0", "p1234", "p9999"}
-		b := newBench(t, reindextest.Slice(
-			products,
-		), &reindex.Config{MaxRejected: 3}, onWrite(func(c reindextest.Call) reindextest.Fault {
-			if slices.ContainsFunc(c.Batch, func(p reindex.Product) bool { return slices.Contains(poison, p.ID) }) {
-				return reindextest.Fault{Err: fmt.Errorf("status 400: %w", reason)}
-			}
-			return reindextest.Fault{}
-		}))
+		b := newBench(t, reindextest.Slice(products), &reindex.Config{MaxRejected: 3},
+			onWrite(func(c reindextest.Call) reindextest.Fault {
+				if slices.ContainsFunc(c.Batch, func(p reindex.Product) bool { return slices.Contains(poison, p.ID) }) {
+					return reindextest.Fault{Err: fmt.Errorf("status 400: %w", reason)}
+				}
+				return reindextest.Fault{}
+			}))
 		report, err := b.Run(t.Context(), tenant)
 		if err != nil {
 			t.Fatal(err)
@@ -122,22 +120,21 @@ func TestWaitsBetweenTries(t *testing.T) {
 						MinFraction: -1,
 						Retry:       reindex.Retry{Attempts: 5, MinDelay: 100 * time.Millisecond, MaxDelay: 500 * time.Millisecond},
 					}
-					b := newBench(t, reindextest.Slice(
-						reindextest.Products(10, "new"),
-					), cfg, onWrite(func(c reindextest.Call) reindextest.Fault {
-						times = append(times, time.Now())
-						switch {
-						case c.N == 5:
-							return reindextest.Fault{}
-						case kind == "call":
-							return reindextest.Fault{Err: &reindex.TemporaryError{Err: errBusy, RetryAfter: test.retryAfter}}
-						}
-						failed := &reindex.BatchError{RetryAfter: test.retryAfter}
-						for _, p := range c.Batch {
-							failed.Items = append(failed.Items, reindex.ItemError{ID: p.ID, Retryable: true, Err: errBusy})
-						}
-						return reindextest.Fault{Err: failed}
-					}))
+					b := newBench(t, reindextest.Slice(reindextest.Products(10, "new")), cfg,
+						onWrite(func(c reindextest.Call) reindextest.Fault {
+							times = append(times, time.Now())
+							switch {
+							case c.N == 5:
+								return reindextest.Fault{}
+							case kind == "call":
+								return reindextest.Fault{Err: &reindex.TemporaryError{Err: errBusy, RetryAfter: test.retryAfter}}
+							}
+							failed := &reindex.BatchError{RetryAfter: test.retryAfter}
+							for _, p := range c.Batch {
+								failed.Items = append(failed.Items, reindex.ItemError{ID: p.ID, Retryable: true, Err: errBusy})
+							}
+							return reindextest.Fault{Err: failed}
+						}))
 					if _, err := b.Run(t.Context(), tenant); err != nil {
 						t.Fatal(err)
 					}
@@ -182,7 +179,7 @@ func TestRetriesEveryCall(t *testing.T) {
 	b.assertLive(t, products, "new")
 }
 
-// A try after which fewer products of a batch remain does not count as one of its tries.
+// A try after which fewer products of the batch are left does not count towards the limit of tries.
 func TestProgressRenewsTheTries(t *testing.T) {
 	products := reindextest.Products(64, "new")
 	b := newBench(t, reindextest.Slice(products), &reindex.Config{
@@ -209,11 +206,10 @@ func TestReportsOfStrangersEndTheRun(t *testing.T) {
 		"none":     {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, reindextest.Slice(
-				reindextest.Products(100, "new"),
-			), &reindex.Config{MaxRejected: -1}, onWrite(func(reindextest.Call) reindextest.Fault {
-				return reindextest.Fault{Err: &reindex.BatchError{Items: items}}
-			}))
+			b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{MaxRejected: -1},
+				onWrite(func(reindextest.Call) reindextest.Fault {
+					return reindextest.Fault{Err: &reindex.BatchError{Items: items}}
+				}))
 			if _, err := b.Run(t.Context(), tenant); err == nil || !strings.Contains(err.Error(), "defect of the Indexer") {
 				t.Errorf("error %v, want one that names a defect of the Indexer", err)
 			}
@@ -222,14 +218,14 @@ func TestReportsOfStrangersEndTheRun(t *testing.T) {
 	}
 }
 
-// outcome is what Seal returns, and the products that Flush returns as refused.
+// outcome holds the results of Seal and Flush.
 type outcome struct {
 	reindex.Sealed
 
 	late []reindex.ItemError
 }
 
-// sealing is an index that changes what its Flush and Seal return.
+// sealing is an index that changes the results of its Flush and Seal.
 type sealing struct {
 	*reindextest.Memory
 
@@ -347,22 +343,21 @@ func testLimits(t *testing.T, cfg reindex.Config, limits reindex.Limits) {
 		mu             sync.Mutex
 		inFlight, most int
 	)
-	ix := reindextest.NewFaulty(limited{
-		reindextest.NewMemory(), limits,
-	}, onWrite(func(c reindextest.Call) reindextest.Fault {
-		mu.Lock()
-		defer mu.Unlock()
-		inFlight++
-		most = max(most, inFlight)
-		bytes := 0
-		for _, p := range c.Batch {
-			bytes += len(p.Body)
-		}
-		if len(c.Batch) > 30 || bytes > 1500 && len(c.Batch) > 1 {
-			t.Errorf("a batch of %d products and %d bytes, want at most 30 and 1,500", len(c.Batch), bytes)
-		}
-		return reindextest.Fault{Delay: time.Second} // long enough for every worker to have one
-	}))
+	ix := reindextest.NewFaulty(limited{reindextest.NewMemory(), limits},
+		onWrite(func(c reindextest.Call) reindextest.Fault {
+			mu.Lock()
+			defer mu.Unlock()
+			inFlight++
+			most = max(most, inFlight)
+			bytes := 0
+			for _, p := range c.Batch {
+				bytes += len(p.Body)
+			}
+			if len(c.Batch) > 30 || bytes > 1500 && len(c.Batch) > 1 {
+				t.Errorf("a batch of %d products and %d bytes, want at most 30 and 1,500", len(c.Batch), bytes)
+			}
+			return reindextest.Fault{Delay: time.Second} // long enough for every worker to have one
+		}))
 	cfg.Trace = &reindex.Trace{WriteEnded: func(context.Context, reindex.JobInfo, reindex.BatchWrite) {
 		mu.Lock()
 		defer mu.Unlock()
