@@ -28,7 +28,7 @@ func Concat(sources ...reindex.Source) reindex.Source {
 	return findingConcat{c, finders}
 }
 
-// findingConcat joins sources that find products by id.
+// findingConcat concatenates sources that find products by id.
 type findingConcat struct {
 	concat
 
@@ -130,7 +130,7 @@ type piece struct {
 // Split splits each snapshot. A snapshot that cannot be split is a single piece. A part is a list of pieces.
 func (c concatSnapshot) Split(ctx context.Context, n int) ([]string, error) {
 	if n < 1 {
-		return nil, fmt.Errorf("source: Split was called with n = %d, it must be positive", n)
+		return nil, fmt.Errorf("source: Split was called with n = %d; it must be positive", n)
 	}
 	var all []piece
 	for i, snap := range c {
@@ -231,7 +231,7 @@ func (c concatSnapshot) Locate(ctx context.Context, ids ...string) (map[string]s
 	return all, nil
 }
 
-// where puts the source before a place.
+// where puts the number of the source before a place.
 func (c concatSnapshot) where(i int, place string) string {
 	if len(c) == 1 {
 		return place
@@ -242,12 +242,12 @@ func (c concatSnapshot) where(i int, place string) string {
 	return fmt.Sprintf("source %d, %s", i+1, place)
 }
 
-// name puts the source before an error.
+// name puts the number of the source before an error.
 func (c concatSnapshot) name(i int, err error) error {
 	return public.Within(fmt.Sprintf("source %d", i+1), err)
 }
 
-// named puts the source before the errors of a sequence.
+// named puts the number of the source before the errors of a sequence.
 func (c concatSnapshot) named(i int, seq iter.Seq2[reindex.Product, error]) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		for p, err := range seq {
@@ -263,7 +263,7 @@ func (c concatSnapshot) named(i int, seq iter.Seq2[reindex.Product, error]) iter
 	}
 }
 
-// chain joins sequences. It ends with the first error that ends a sequence.
+// chain yields one sequence after another. It ends after the first error that ends a sequence.
 func chain(seqs []iter.Seq2[reindex.Product, error]) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		for _, seq := range seqs {

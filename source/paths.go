@@ -80,7 +80,7 @@ func parsePath(pattern string) ([]segment, error) {
 		}
 	}
 	if escaped {
-		return nil, errors.New(`it ends in a \`)
+		return nil, errors.New(`it ends with a backslash, which must be followed by a character`)
 	}
 	return segments, end()
 }

@@ -67,7 +67,7 @@ func jsonEqual(a, b string) bool {
 func TestPaths(t *testing.T) {
 	for path, want := range map[string]string{
 		"": "a segment is empty", "a.": "a segment is empty", ".a": "a segment is empty", "a..b": "a segment is empty",
-		"a*": "whole segment", "*a": "whole segment", "***": "whole segment", `a\`: `ends in a \`,
+		"a*": "whole segment", "*a": "whole segment", "***": "whole segment", `a\`: "ends with a backslash",
 	} {
 		if _, err := source.Select(nil, path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", path, err)

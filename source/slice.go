@@ -58,7 +58,7 @@ func (s sliceSnapshot) Count(context.Context) (int64, error) {
 // Split returns the names of ranges of about the same length.
 func (s sliceSnapshot) Split(_ context.Context, n int) ([]string, error) {
 	if n < 1 {
-		return nil, fmt.Errorf("source: Split was called with n = %d, it must be positive", n)
+		return nil, fmt.Errorf("source: Split was called with n = %d; it must be positive", n)
 	}
 	n = max(1, min(n, len(s)))
 	names := make([]string, n)

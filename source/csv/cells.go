@@ -11,10 +11,10 @@ import (
 	"productindex/source/internal/jsonenc"
 )
 
-// cellType is how the cells of a file become JSON.
+// cellType converts the cells of a file to JSON.
 type cellType struct {
 	decimalComma bool
-	decoded      bool // the text was not UTF-8
+	decoded      bool // the text was converted to UTF-8
 	null         map[string]bool
 }
 
@@ -27,9 +27,9 @@ func (t *cellType) check(cell []byte) error {
 	case utf8.Valid(cell):
 		return nil
 	case t.decoded:
-		return errors.New("the text is not of the file's encoding; see Config.Encoding")
+		return errors.New("the text is not in the encoding of the file; see Config.Encoding")
 	}
-	return errors.New("the text is not valid UTF-8: set Config.Encoding")
+	return errors.New("the text is not valid UTF-8; set Config.Encoding")
 }
 
 // append appends a cell as JSON.

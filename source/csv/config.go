@@ -70,8 +70,8 @@ type Config struct {
 	Comma rune
 	// Comment, if it is set, begins lines that are skipped.
 	Comment rune
-	// LazyQuotes allows quotes inside an unquoted cell. It also allows single quotes inside a quoted cell that ends on the
-	// line on which it begins. If the cell does not end there, its quotes are text, as in:
+	// LazyQuotes allows quotes inside an unquoted cell. It also allows quotes that are not doubled inside a quoted cell
+	// that ends on the line on which it begins. If the cell does not end there, its quotes are text, as in:
 	//
 	//	"Deluxe" sock
 	LazyQuotes bool
@@ -146,12 +146,12 @@ func (c *Config) idColumns() []string {
 
 // faults returns an error for each setting that is not valid, except for Files. The defaults must be set.
 func (c *Config) faults() []error {
-	errs := []error{c.checkDialect(), c.checkArrays()}
+	errs := []error{c.checkDialect(), c.checkArrays(), c.checkNames()}
 	if c.MaxRecordBytes < 1 {
-		errs = append(errs, fmt.Errorf("MaxRecordBytes is %d, it must be positive", c.MaxRecordBytes))
+		errs = append(errs, fmt.Errorf("MaxRecordBytes is %d; it must be positive", c.MaxRecordBytes))
 	}
 	if c.SkipRows < 0 {
-		errs = append(errs, fmt.Errorf("SkipRows is %d, it cannot be negative", c.SkipRows))
+		errs = append(errs, fmt.Errorf("SkipRows is %d; it must not be negative", c.SkipRows))
 	}
 	for _, column := range slices.Sorted(maps.Keys(c.Types)) {
 		if t := c.Types[column]; t < Text || t > JSON {
@@ -176,7 +176,7 @@ func (c *Config) checkDialect() error {
 		errs = append(errs, fmt.Errorf("Comment: %w", err)) //nolint:staticcheck // the name of a field
 	}
 	if c.Comma == c.Comment {
-		errs = append(errs, errors.New("Comma and Comment are the same")) //nolint:staticcheck // names of fields
+		errs = append(errs, fmt.Errorf("Comma and Comment are both %q", c.Comma)) //nolint:staticcheck // names of fields
 	}
 	if c.LazyQuotes && c.NoQuotes {
 		errs = append(errs, errors.New("LazyQuotes and NoQuotes exclude each other"))
@@ -187,9 +187,28 @@ func (c *Config) checkDialect() error {
 // checkMark returns an error if a character has another meaning in CSV.
 func checkMark(r rune) error {
 	if r == '"' || r == '\r' || r == '\n' || r == utf8.RuneError || !utf8.ValidRune(r) {
-		return fmt.Errorf("it cannot be %q", r)
+		return fmt.Errorf("%q has another meaning in CSV", r)
 	}
 	return nil
+}
+
+// checkNames returns an error if an id has a column twice, or two columns get the same name.
+func (c *Config) checkNames() error {
+	var errs []error
+	for i, column := range c.IDColumns {
+		if slices.Contains(c.IDColumns[:i], column) {
+			errs = append(errs, fmt.Errorf("IDColumns has the column %q twice", column))
+		}
+	}
+	renamed := map[string]string{}
+	for _, column := range slices.Sorted(maps.Keys(c.Rename)) {
+		name := c.Rename[column]
+		if other, ok := renamed[name]; ok && name != "" {
+			errs = append(errs, fmt.Errorf("Rename gives the columns %q and %q the same name %q", other, column, name))
+		}
+		renamed[name] = column
+	}
+	return errors.Join(errs...)
 }
 
 // checkArrays checks the arrays, as far as that does not depend on a file.
@@ -198,7 +217,7 @@ func (c *Config) checkArrays() error {
 	names := map[string]bool{}
 	for _, a := range c.Arrays {
 		if a.Name == "" || len(a.Columns) == 0 || slices.Contains(a.Columns, "") {
-			errs = append(errs, fmt.Errorf("array %q needs a name, columns, and names of columns", a.Name))
+			errs = append(errs, fmt.Errorf("array %q must have a name, and at least one column, each with a name", a.Name))
 		}
 		if names[a.Name] {
 			errs = append(errs, fmt.Errorf("two arrays have the name %q", a.Name))

@@ -174,9 +174,9 @@ func TestRejected(t *testing.T) {
 		content string
 		want    string
 	}{
-		"few cells":  {csv.Config{}, "id,name\n1,a\n\n2\n", "acme.csv, line 4: the record has 1 cells for 2 columns"},
+		"few cells":  {csv.Config{}, "id,name\n1,a\n\n2\n", "acme.csv, line 4: the record has 1 cell for 2 columns"},
 		"many cells": {csv.Config{}, "id,name\n1,a,b\n", "acme.csv, line 2: the record has 3 cells"},
-		"cut off":    {csv.Config{}, "id,name\n1,a\n2", "acme.csv, line 3: the record has 1 cells"},
+		"cut off":    {csv.Config{}, "id,name\n1,a\n2", "acme.csv, line 3: the record has 1 cell for"},
 		"no number": {
 			csv.Config{Types: map[string]csv.Type{"price": csv.Number}}, "id,price\n1,2\n2,\"1,5\"\n",
 			`acme.csv, line 3: column "price": "1,5" is not a number`,
@@ -194,7 +194,7 @@ func TestRejected(t *testing.T) {
 		"no id":    {csv.Config{}, "id,name\n,a\n", "line 2: column \"id\", the product's id, is empty"},
 		"no UTF-8": {csv.Config{}, "id,name\n1,a\n2,\xff\n", `line 3: column "name": the text is not valid UTF-8`},
 		"quote inside": {
-			csv.Config{}, "id,name\n1,a\n2,b\"\n", "acme.csv, line 3: a quote stands in a cell that has none around it",
+			csv.Config{}, "id,name\n1,a\n2,b\"\n", "acme.csv, line 3: a cell without quotes around it has a quote inside",
 		},
 		"no name": {csv.Config{}, "id,,name\n1,,a\n2,x,b\n", "line 3: column 2 has no name, but the cell is not empty"},
 		"large record": {
@@ -203,7 +203,7 @@ func TestRejected(t *testing.T) {
 		},
 		"stray quote": {
 			csv.Config{}, "id,name\n1,\"Deluxe\" sock\n2,\"b\"\n3,c\n",
-			"acme.csv, line 2: a quoted cell is not closed on its line, or has a single quote inside",
+			"acme.csv, line 2: a quoted cell is not closed on its line, or has a quote inside that is not doubled",
 		},
 		"stray, closed": {
 			csv.Config{}, "id,name\n1,\"5\" nail\"\n2,b\n", "acme.csv, line 2: a quoted cell is not closed on its line",
@@ -238,7 +238,8 @@ func TestCutOff(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got, _, err := read(t, src); err == nil || !strings.Contains(err.Error(), name) {
-				t.Errorf("%s, %d of %d bytes: got %d products and error %v", name, size, len(whole), len(got), err)
+				t.Errorf("%d of %d bytes: got %d products, error %v, want an error that names %s", size, len(whole), len(got),
+					err, name)
 			}
 		}
 	}
@@ -304,11 +305,25 @@ func TestConfig(t *testing.T) {
 		`column "a"`, `Header: there is no column "id"`, "invalid tenant", "../x", `"t" has no files`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("the error does not name %s: %v", want, err)
+			t.Errorf("got error %v, want one that names %s", err, want)
 		}
 	}
 	if _, err := csv.NewFS(nil, &csv.Config{Comma: ';', Comment: ';'}); err == nil {
 		t.Error("NewFS accepts the same character as Comma and Comment")
+	}
+}
+
+// A column cannot be in an id twice, and two columns cannot get the same name.
+func TestConfigRepeats(t *testing.T) {
+	for want, cfg := range map[string]csv.Config{
+		`IDColumns has the column "sku" twice`:                        {IDColumns: []string{"sku", "size", "sku"}},
+		`Rename gives the columns "Nr" and "SKU" the same name "sku"`: {Rename: map[string]string{"SKU": "sku", "Nr": "sku"}},
+		"": {IDColumns: []string{"sku", "size"}, Rename: map[string]string{"Nr": "sku", "a": "", "b": "", "c": "size"}},
+	} {
+		_, err := csv.NewFS(fstest.MapFS{}, &cfg)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("got error %v, want one with %q", err, want)
+		}
 	}
 }
 
@@ -334,7 +349,7 @@ func FuzzProducts(f *testing.F) {
 				t.Fatalf("the body %q is not a JSON object in UTF-8: %v", p.Body, err)
 			}
 			if kind == 0 && row["id"] != p.ID {
-				t.Fatalf("the product %q has the body %s", p.ID, p.Body)
+				t.Fatalf("product %q has the body %s, want one with this id", p.ID, p.Body)
 			}
 		}
 	})

@@ -11,11 +11,11 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// errCutOff: the text ends too early.
-var errCutOff = fmt.Errorf("the file is cut off, its last character is not complete: %w", io.ErrUnexpectedEOF)
+// errCutOff means that the text ends in the middle of a character.
+var errCutOff = fmt.Errorf("the file is cut off: its last character is not complete: %w", io.ErrUnexpectedEOF)
 
-// decode returns the text of a file as UTF-8, without the byte order mark at its start, and whether it was something
-// else. Characters that cannot be decoded become bytes that are not valid UTF-8.
+// decode returns the text of a file as UTF-8, without a byte order mark at its start, and reports whether the file has
+// another encoding. Characters that cannot be decoded become bytes that are not valid UTF-8.
 func decode(in io.Reader, enc encoding.Encoding) (text io.Reader, decoded bool, err error) {
 	head := make([]byte, 3)
 	n, err := io.ReadFull(in, head)
@@ -40,7 +40,8 @@ func decode(in io.Reader, enc encoding.Encoding) (text io.Reader, decoded bool, 
 	return transform.NewReader(text, &strict{enc.NewDecoder(), enc.NewEncoder()}), true, nil
 }
 
-// strict is a decoder that marks what it cannot decode, in place of U+FFFD, by bytes that are not valid UTF-8.
+// strict is a decoder that does not replace a character that it cannot decode by U+FFFD, as other decoders do, but by
+// bytes that are not valid UTF-8.
 type strict struct {
 	decoder *encoding.Decoder
 	encoder *encoding.Encoder
@@ -64,7 +65,7 @@ func (s *strict) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err err
 	return nDst, nSrc, err
 }
 
-// encodes reports whether text, once encoded, equals read: then each U+FFFD in it stands in the file.
+// encodes reports whether text, encoded again, equals read. If it does, each U+FFFD in text was in the file.
 func (s *strict) encodes(text, read []byte) bool {
 	s.encoder.Reset()
 	encoded, err := s.encoder.Bytes(text)

@@ -80,7 +80,7 @@ func TestUndecodable(t *testing.T) {
 		return text
 	}
 	whole := utf16("id\n1\nä\n")
-	not := "the text is not of the file's encoding; see Config.Encoding"
+	not := "the text is not in the encoding of the file; see Config.Encoding"
 	for name, test := range map[string]struct {
 		cfg     csv.Config
 		content string
@@ -96,7 +96,7 @@ func TestUndecodable(t *testing.T) {
 				`|!acme.csv, line 3: column "id", the product's id: ` + not,
 		},
 		"GBK cut": {csv.Config{Encoding: simplifiedchinese.GBK}, "id\n1\n\xc4", "1 {\"id\":\"1\"}|end: csv: " +
-			"acme.csv, line 3: the file is cut off, its last character is not complete: unexpected EOF"},
+			"acme.csv, line 3: the file is cut off: its last character is not complete: unexpected EOF"},
 		"Shift JIS": {
 			csv.Config{Encoding: japanese.ShiftJIS}, "id\n\x82\xa0\n\x82\n1\n",
 			`あ {"id":"あ"}|1 {"id":"1"}|!acme.csv, line 3: column "id", the product's id: ` + not,
@@ -117,11 +117,11 @@ func TestUndecodable(t *testing.T) {
 			`1 {"id":"1"}|!acme.csv, line 2: column "id", the product's id: ` + not,
 		},
 		"UTF-16 cut": {csv.Config{}, whole[:len(whole)-1], "1 {\"id\":\"1\"}|end: csv: acme.csv, line 3: the file " +
-			"is cut off, its last character is not complete: unexpected EOF"},
+			"is cut off: its last character is not complete: unexpected EOF"},
 		"UTF-16 cut, pair": {csv.Config{}, utf16("id\n1\n") + "\x3d\xd8", "1 {\"id\":\"1\"}|end: csv: acme.csv, line 3: " +
-			"the file is cut off, its last character is not complete: unexpected EOF"},
+			"the file is cut off: its last character is not complete: unexpected EOF"},
 		"UTF-8": {csv.Config{}, "id\n\ufffd\n\xff\n", "\ufffd {\"id\":\"\ufffd\"}|!acme.csv, line 3: column \"id\", " +
-			"the product's id: the text is not valid UTF-8: set Config.Encoding"},
+			"the product's id: the text is not valid UTF-8; set Config.Encoding"},
 		"header": {
 			csv.Config{Encoding: charmap.Windows1252}, "id,\x81\n1,2\n",
 			"end: csv: acme.csv, line 1: the name of column 2 is not valid text of the file's encoding; see Config.Encoding",
@@ -138,7 +138,7 @@ func TestCarriageReturns(t *testing.T) {
 	for content, want := range map[string]string{
 		"id,name\r1,a\r\r2,\"b\rc\"\r3,d": `1 {"id":"1","name":"a"}|2 {"id":"2","name":"b\rc"}|3 {"id":"3","name":"d"}`,
 		"id,name\r1,a\r2\r3,d\r": `1 {"id":"1","name":"a"}|3 {"id":"3","name":"d"}|` +
-			`!acme.csv, line 3: the record has 1 cells for 2 columns`,
+			`!acme.csv, line 3: the record has 1 cell for 2 columns`,
 		"\"id\rx\",name\r1,a\r": `end: csv: acme.csv, line 1: there is no column "id"; the columns are ` +
 			`["id\rx" "name"]`,
 		"id,name\n1,a\rb\n2,\"c\rd\"\n":      `1 {"id":"1","name":"a\rb"}|2 {"id":"2","name":"c\rd"}`,
@@ -193,7 +193,7 @@ func TestLocate(t *testing.T) {
 		t.Errorf("got %v, error %v; want %v", got, err, want)
 	}
 	if _, rejected, err := read(t, src); err != nil ||
-		fmt.Sprint(rejected) != "[acme/1.csv, line 6: the record has 1 cells for 2 columns]" {
+		fmt.Sprint(rejected) != "[acme/1.csv, line 6: the record has 1 cell for 2 columns]" {
 		t.Errorf("rejected %v, error %v, want one rejection in line 6", rejected, err)
 	}
 }

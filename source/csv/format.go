@@ -33,7 +33,7 @@ func (f *format) Records(ctx context.Context, in *files.Input, need files.Need, 
 	return err
 }
 
-// begin returns the records of a file or of a range of it, and the columns, which the start of the file has.
+// begin returns the records of a file, or of a range of it, and the columns that the start of the file names.
 func (f *format) begin(in *files.Input) (r *rows, l *layout, err error) {
 	if in.Start > 0 {
 		return f.resume(in.Before(), in.Text)
@@ -49,7 +49,8 @@ func (f *format) begin(in *files.Input) (r *rows, l *layout, err error) {
 	return r, l, err
 }
 
-// fail returns the error that ended a read, with the line in the file, or that of the context.
+// fail returns the error that ended a read, with the file and the line. If the context has ended, it returns the error
+// of the context.
 func (f *format) fail(ctx context.Context, in *files.Input, line int64, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -81,7 +82,7 @@ func (f *format) single(ctx context.Context, r *rows, l *layout, need files.Need
 	}
 }
 
-// grouped visits one product for the records of one id that follow each other.
+// grouped visits one product for consecutive records with the same id.
 func (f *format) grouped(ctx context.Context, r *rows, l *layout, need files.Need, visit files.Visitor) error {
 	g := &group{layout: l, max: f.cfg.MaxRecordBytes, bodies: need == files.Bodies}
 	for {
@@ -113,7 +114,8 @@ func (f *format) grouped(ctx context.Context, r *rows, l *layout, need files.Nee
 	}
 }
 
-// id returns the id of the record, if it is known, and the error of the record, if there is one outside of its cells.
+// id returns the id of the record, if it is known. fault is the reason why the record cannot be read, but id checks no
+// values except those of the id.
 func (f *format) id(r *rows, l *layout) (id string, fault error) {
 	if r.fault != nil && len(r.cells) == 0 {
 		return "", r.fault

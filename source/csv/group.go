@@ -54,7 +54,7 @@ func (g *group) begin(id string, line int64) {
 	g.lists = make([][]byte, len(g.arrays))
 }
 
-// add adds a record of the product. The first fault in one of them is that of the product, and its line.
+// add adds a record of the product. The first fault of a record becomes that of the product, with the record's line.
 func (g *group) add(cells [][]byte, line int64, fault error) {
 	if g.record.Err != nil {
 		return
@@ -63,7 +63,7 @@ func (g *group) add(cells [][]byte, line int64, fault error) {
 		fault = g.merge(cells)
 	}
 	if fault == nil && g.size > g.max {
-		fault = fmt.Errorf("%w: its records have more than %d bytes; Config.MaxRecordBytes allows more", ErrTooLong, g.max)
+		fault = fmt.Errorf("%w: the records of the product have more than %d bytes; raise Config.MaxRecordBytes", ErrTooLong, g.max)
 	}
 	if fault != nil {
 		g.record.Err, g.record.Line = fault, line
@@ -94,10 +94,10 @@ func (g *group) merge(cells [][]byte) error {
 	return nil
 }
 
-// empty reports whether a cell says nothing.
+// empty reports whether a cell is blank or null.
 func (g *group) empty(cell []byte) bool { return len(bytes.TrimSpace(cell)) == 0 || g.isNull(cell) }
 
-// mergeOwn sets a member of the product itself. Of several records, one has it, or all that have it agree.
+// mergeOwn sets a member of the product itself. All records that have a value for it must agree.
 func (g *group) mergeOwn(i int, cell []byte) error {
 	empty := g.empty(cell)
 	if empty && g.values[i] != nil {

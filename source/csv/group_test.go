@@ -112,7 +112,7 @@ func TestArraysAreChecked(t *testing.T) {
 		`column "x" is in the arrays "a" and "b"`: {
 			{Name: "a", Columns: []string{"x"}}, {Name: "b", Columns: []string{"x*"}},
 		},
-		`column "id" is in the array "a"`:           {{Name: "a", Columns: []string{"i*"}}},
+		`"id" holds the product's id, so it cannot`: {{Name: "a", Columns: []string{"i*"}}},
 		`array "a": there is no column "z"`:         {{Name: "a", Columns: []string{"x", "z"}}},
 		`array "a": there is no column "z*"`:        {{Name: "a", Columns: []string{"z*"}}},
 		`array "y" has the name of a column`:        {{Name: "y", Columns: []string{"x"}}},

@@ -14,7 +14,7 @@ import (
 	"productindex/source/internal/jsonenc"
 )
 
-// errRepeated: the header stands among the records, as if files were put one behind the other.
+// errRepeated means that a record is the header again, as in concatenated files.
 var errRepeated = errors.New("the record repeats the header")
 
 // column is a column of a file.
@@ -25,19 +25,19 @@ type column struct {
 	prefix []byte
 }
 
-// What [column.array] is for a column that is not part of an array.
+// The values of [column.array] for columns that are not part of an array.
 const (
 	own     = -1 // a member of the product itself
 	dropped = -2 // left out
 	unnamed = -3 // left out, and empty
 )
 
-// layout is the columns of a file.
+// layout describes the columns of a file.
 type layout struct {
 	cellType
 
 	columns   []column
-	header    [][]byte // as it stands in the file, if it does
+	header    [][]byte // the header in the file, if it has one
 	ids       []int
 	separator string
 	arrays    []Array
@@ -151,7 +151,7 @@ func (l *layout) arrange(header []string, at map[string]int) error {
 				return fmt.Errorf("column %.50q is in the arrays %q and %q", col.name, l.arrays[col.array].Name, array.Name)
 			}
 			if slices.Contains(l.ids, i) {
-				return fmt.Errorf("column %.50q is in the array %q; it cannot be, it holds the product's id", col.name, array.Name)
+				return fmt.Errorf("column %.50q holds the product's id, so it cannot be in the array %q", col.name, array.Name)
 			}
 			col.array = n
 			found = true
@@ -171,7 +171,7 @@ func (l *layout) arrange(header []string, at map[string]int) error {
 	return nil
 }
 
-// prefix sets what stands before each value of an object.
+// prefix sets the text before each value of an object.
 func (l *layout) prefix() {
 	begun := map[int]bool{}
 	for i := range l.columns {
@@ -185,7 +185,7 @@ func (l *layout) prefix() {
 	}
 }
 
-// missing says that there is no such column, and names those that there are, as far as that helps.
+// missing returns the error for a column that does not exist. It names the columns that do, or the first of many.
 func missing(name string, header []string) error {
 	const most = 30
 	shown := make([]string, 0, most)
@@ -257,10 +257,18 @@ func (l *layout) joinedID(cells [][]byte) (string, error) {
 }
 
 func (l *layout) ragged(cells [][]byte) error {
-	return fmt.Errorf("the record has %d cells for %d columns", len(cells), len(l.columns))
+	return fmt.Errorf("the record has %s for %s", counted(len(cells), "cell"), counted(len(l.columns), "column"))
 }
 
-// fault returns an error if the record does not fit the columns, whatever is in its cells.
+// counted returns a number of things in words, such as "1 cell" or "2 cells".
+func counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
+// fault returns an error if the record does not have one cell per column, or repeats the header.
 func (l *layout) fault(cells [][]byte) error {
 	if len(cells) != len(l.columns) {
 		return l.ragged(cells)

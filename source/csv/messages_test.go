@@ -23,7 +23,7 @@ func TestPublicMessages(t *testing.T) {
 		{"acme.csv", "id,na\xffme\n", nil, "acme.csv, line 1: the name of column 2 is not valid text of the file's encoding"},
 		{
 			"acme.csv", "id,name\n1,\x83", &csv.Config{Encoding: japanese.ShiftJIS},
-			"acme.csv, line 2: the file is cut off, its last character is not complete",
+			"acme.csv, line 2: the file is cut off: its last character is not complete",
 		},
 		{"other.csv", "", nil, `no file for the tenant "acme"`},
 	} {

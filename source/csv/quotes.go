@@ -8,14 +8,14 @@ import (
 	"unicode"
 )
 
-// Faults of one record: where it ends is known all the same.
+// Faults in quotes. A record with one of the first two still has an end, so the next record can be read.
 var (
 	errBareQuote = errors.New(
-		"a quote stands in a cell that has none around it: " +
+		"a cell without quotes around it has a quote inside: " +
 			"Config.LazyQuotes allows it, and Config.NoQuotes makes quotes text",
 	)
 	errStrayQuote = errors.New(
-		"a quoted cell is not closed on its line, or has a single quote inside: Config.LazyQuotes allows it",
+		"a quoted cell is not closed on its line, or has a quote inside that is not doubled: Config.LazyQuotes allows it",
 	)
 	errOpenQuote = errors.New("the quote that opens here is never closed")
 )
@@ -52,8 +52,8 @@ func (r *rows) parse() error {
 	return nil
 }
 
-// bare adds the cell without quotes around it that begins at i, and returns where it ends. A quote in it is the fault,
-// unless quotes are lazy.
+// bare adds the unquoted cell that begins at i, and returns its end. Unless quotes are lazy, a quote in the cell makes
+// fault the fault of the record.
 func (r *rows) bare(i int, fault error) (end int) {
 	cell := r.buf[r.start+i : r.start+r.text]
 	if at := bytes.Index(cell, r.comma); at >= 0 {
@@ -66,7 +66,7 @@ func (r *rows) bare(i int, fault error) (end int) {
 	return i + len(cell)
 }
 
-// quoted adds the quoted cell that begins at i, and returns where it ends.
+// quoted adds the quoted cell that begins at i, and returns its end.
 func (r *rows) quoted(i int) (end int, err error) {
 	text, next, passed := r.text, r.next, r.passed
 	literal := func() int {
@@ -110,7 +110,8 @@ func (r *rows) quoted(i int) (end int, err error) {
 	}
 }
 
-// unclosed explains why a quoted cell that opens so many lines behind the start of the record has no end.
+// unclosed explains err, because of which a quoted cell has no end. The cell begins passed lines after the start of the
+// record.
 func (r *rows) unclosed(passed int64, err error) error {
 	r.line += passed
 	if errors.Is(err, io.EOF) {
@@ -122,7 +123,7 @@ func (r *rows) unclosed(passed int64, err error) error {
 	return err
 }
 
-// add adds a quoted cell. If it is not as it stands in the text, doubled quotes become one, and line ends LF.
+// add adds a quoted cell. If changed is set, doubled quotes in it become one quote, and line ends become LF.
 func (r *rows) add(from, to int, changed bool) {
 	cell := r.buf[r.start+from : r.start+to]
 	if !changed || bytes.IndexByte(cell, '"') < 0 && !bytes.Contains(cell, []byte("\r\n")) {

@@ -11,22 +11,22 @@ import (
 )
 
 const (
-	// chunkBytes is how much is read at a time.
+	// chunkBytes is the size of one read.
 	chunkBytes = 64 << 10
 
-	// endingBytes is how far the first line end is looked for, to know which one the file has.
+	// endingBytes limits the search for the first line end, which determines the line ends of the file.
 	endingBytes = 1 << 20
 )
 
 // bom is the byte order mark in UTF-8.
 var bom = []byte("\ufeff")
 
-// rows splits text into records. Offsets are relative to start, the first byte of the record, so that they outlive a
-// fill.
+// rows splits text into records. Offsets are relative to start, the first byte of the record, so that they stay valid
+// when fill moves the text.
 //
-// Where quotes are wrong, a record still has an end: a quoted cell with a single quote inside has to end on the line it
-// begins on. If it does not, its quotes are text, and the cell ends at the next separator. So a wrong quote never
-// swallows the records behind it.
+// A record with misplaced quotes still has an end: a quoted cell that has a quote inside which is not doubled must end
+// on its first line. If it does not, its quotes are text, and the cell ends at the next separator. So a misplaced quote
+// never swallows the records after it.
 type rows struct {
 	in           io.Reader
 	comma        []byte
@@ -36,26 +36,26 @@ type rows struct {
 	max          int
 
 	buf        []byte
-	start, end int   // buf[start:end] has been read and not been consumed
-	err        error // what ended the text
-	cr         bool  // lines end with CR, LF or both; else with LF or CRLF
+	start, end int   // buf[start:end] has been read but not consumed
+	err        error // the error that ended the text
+	cr         bool  // lines end with CR, LF or both; otherwise with LF or CRLF
 
-	total int64 // bytes that were read
-	at    int64 // where in the text the record begins
-	seen  int64 // up to where in the text the records so far depend on it
+	total int64 // the number of bytes read
+	at    int64 // the position of the record in the text
+	seen  int64 // the position after the text that was needed to read the records so far
 
-	text, next int   // where the current line of the record ends, and the one behind it begins
-	passed     int64 // line ends between the start of the record and the current line
+	text, next int   // the end of the record's current line, and the start of the next line
+	passed     int64 // the number of line ends between the start of the record and the current line
 
 	spans   []span
 	scratch []byte
 
-	cells [][]byte // of the record that was read, valid until the next one is
-	line  int64    // where it begins
-	fault error    // why it cannot be read
+	cells [][]byte // of the record; valid until the next one is read
+	line  int64    // the first line of the record
+	fault error    // the reason why the record cannot be read, or nil
 }
 
-// span is where a cell is: in the buffer, or in scratch.
+// span is the place of a cell, in the buffer or in scratch.
 type span struct {
 	from, to int
 	scratch  bool
@@ -72,7 +72,7 @@ func newRows(in io.Reader, c *Config) *rows {
 	return r
 }
 
-// begin finds out how lines end, and reads a first line that names the separator.
+// begin determines the line ends, and reads a first line that names the separator.
 func (r *rows) begin() {
 	r.findEnding()
 	text, next, err := r.lineEnd(0)
@@ -86,7 +86,7 @@ func (r *rows) begin() {
 	}
 }
 
-// findEnding finds out from the first line end that is not quoted whether lines end with CR.
+// findEnding determines from the first line end outside of quotes whether lines end with CR.
 func (r *rows) findEnding() {
 	quoted := false
 	for i := range endingBytes {
@@ -109,17 +109,17 @@ func (r *rows) findEnding() {
 	}
 }
 
-// position returns where in the text the byte at an offset is.
+// position returns the position in the text of the byte at an offset.
 func (r *rows) position(offset int) int64 { return r.total - int64(r.end-r.start-offset) }
 
-// skip consumes so many bytes, a line.
+// skip consumes a line of size bytes.
 func (r *rows) skip(size int) {
 	r.start += size
 	r.line++
 }
 
-// read reads the next record. It returns io.EOF behind the last one, or an error in the line r.line that leaves the
-// rest unreadable.
+// read reads the next record. It returns io.EOF after the last one. After any other error, which is in the line r.line,
+// the rest cannot be read.
 func (r *rows) read() error {
 	r.start += r.next
 	r.line += r.passed
@@ -137,7 +137,7 @@ func (r *rows) read() error {
 			return err
 		}
 		data := r.buf[r.start : r.start+text]
-		if bytes.HasPrefix(data, bom) { // also if files were put one behind the other
+		if bytes.HasPrefix(data, bom) { // concatenated files can have one in the middle
 			r.start += len(bom)
 			continue
 		}
@@ -154,7 +154,7 @@ func (r *rows) read() error {
 	}
 }
 
-// split makes a line without quotes the cells.
+// split splits a line without quotes into cells.
 func (r *rows) split(line []byte) {
 	r.cells = r.cells[:0]
 	if len(r.comma) == 1 {
@@ -176,8 +176,8 @@ func (r *rows) split(line []byte) {
 	}
 }
 
-// lineEnd returns where the line that begins at from ends, and where the next one begins. It returns io.EOF if there is
-// no line.
+// lineEnd returns the end of the text of the line that begins at from, and the start of the next line. It returns
+// io.EOF if there is no line.
 func (r *rows) lineEnd(from int) (text, next int, err error) {
 	for scanned := from; ; {
 		data := r.buf[r.start:r.end]
@@ -206,8 +206,8 @@ func (r *rows) lineEnd(from int) (text, next int, err error) {
 	}
 }
 
-// ending returns the start and the end of the first line end at i or behind it. A CR that may be half of one does not
-// count.
+// ending returns the start and the end of the first line end at or after i. It ignores a CR that may be half of a line
+// end.
 func (r *rows) ending(data []byte, i int) (text, next int, ok bool) {
 	lf := bytes.IndexByte(data[i:], '\n')
 	if r.cr {
@@ -236,10 +236,11 @@ func (r *rows) ending(data []byte, i int) (text, next int, ok bool) {
 }
 
 func (r *rows) tooLong() error {
-	return fmt.Errorf("%w: it has more than %d bytes; Config.MaxRecordBytes allows more", ErrTooLong, r.max)
+	return fmt.Errorf("%w: it has more than %d bytes; raise Config.MaxRecordBytes", ErrTooLong, r.max)
 }
 
-// skipLong skips a record of one line that is too long. If it has a quote, its end is not known.
+// skipLong skips a record of one line that is too long. If the record has a quote, its end is not known, and skipLong
+// returns an error.
 func (r *rows) skipLong(fault error) error {
 	for {
 		data := r.buf[r.start:r.end]
@@ -265,7 +266,7 @@ func (r *rows) skipLong(fault error) error {
 	}
 }
 
-// fill reads once, behind what has not been consumed.
+// fill reads once, and appends the bytes to those that have not been consumed.
 func (r *rows) fill() {
 	if r.end == len(r.buf) {
 		pending := r.buf[r.start:r.end]

@@ -19,12 +19,11 @@ func (f *format) Splits(in *files.Input) bool {
 	return !r.cr
 }
 
-// Starts implements [files.Format]. A line end ends a record or not, depending on the quotes in all lines before it: so
-// it reads the file from the start up to the last offset. If it comes to a place behind which nothing can be read, the
-// last range has that place.
+// Starts implements [files.Format]. It reads the file from its start to the last offset, because a line end may be
+// within quotes. If the file cannot be read after some place, that place is in the last range.
 //
-// A range begins where a record does, and with it a product of several records. The range does not change how the
-// records before it are read: a quote that is not closed on its line can depend on the lines that follow.
+// A range begins at the start of a record and, if products have several records, of a product. No record before it may
+// depend on its text, as a record with a quote that is not closed on its line can.
 func (f *format) Starts(ctx context.Context, in *files.Input, offsets []int64) ([]int64, error) {
 	starts := make([]int64, 0, len(offsets))
 	r := newRows(in.Text, &f.cfg)

@@ -52,7 +52,7 @@ type query struct {
 func (q query) String() string {
 	switch {
 	case q.cursor != "":
-		return fmt.Sprintf("the page of %d products after the one before", q.size)
+		return fmt.Sprintf("the next page of %d products", q.size)
 	case len(q.ids) > 0:
 		return fmt.Sprintf("looking for %d products", len(q.ids))
 	}
@@ -129,7 +129,7 @@ func (s *Source) request(
 	return token, read(resp)
 }
 
-// unreachable gives the error of a connection, which names hosts, a public text.
+// unreachable adds a public text to the error of a connection, whose own text names hosts.
 func unreachable(err error) error {
 	return reindex.Public(err, "the product service cannot be reached")
 }

@@ -27,9 +27,9 @@ type Config struct {
 	// BaseURL is the address of the API, such as https://api.emporix.io.
 	BaseURL string
 
-	// Credentials returns the client id and secret for a tenant; see [Static] for one pair. They need the scope
-	// product.product_read, and also product.product_read_unpublished if unpublished products are to be read. It is called
-	// for each new token, concurrently.
+	// Credentials returns the client id and secret for a tenant; see [Static] for one pair. The client needs the scope
+	// product.product_read, and also product.product_read_unpublished if unpublished products are to be read. Credentials
+	// is called for each new token, concurrently.
 	Credentials func(ctx context.Context, tenant string) (clientID, clientSecret string, err error)
 
 	// Scopes are the scopes to ask for. If it is empty, tokens have all scopes of the credentials.
@@ -52,11 +52,11 @@ type Config struct {
 
 	// Timeout limits each request, including the reading of its answer. Default [DefaultTimeout].
 	Timeout time.Duration
-	// Retry says how often failed requests are repeated, and after which time. Fields that are not set have the defaults
-	// of [reindex.Retry].
+	// Retry determines how often, and after which waits, a failed request is repeated. Fields that are not set have the
+	// defaults of [reindex.Retry].
 	Retry reindex.Retry
 
-	// Client makes the requests. Default: a client with net/http's default transport. Its redirect policy is not used.
+	// Client makes the requests, but does not follow redirects. Default: a client with net/http's default transport.
 	Client *http.Client
 }
 
@@ -91,11 +91,11 @@ func (c Config) validate() error {
 	var errs []error
 	atLeast := func(name string, v, least int64) {
 		if v < least {
-			errs = append(errs, fmt.Errorf("%s is %d, it must be at least %d", name, v, least))
+			errs = append(errs, fmt.Errorf("%s is %d; it must be at least %d", name, v, least))
 		}
 	}
 	checkURL := func(name, s string) {
-		// The URL is not quoted: it could hold a password.
+		// The error does not quote the URL, which could hold a password.
 		if u, err := url.Parse(s); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 			errs = append(errs, fmt.Errorf("%s is not an absolute http or https URL", name))
 		}

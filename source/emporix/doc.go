@@ -6,17 +6,18 @@
 //		Credentials: emporix.Static(clientID, clientSecret),
 //	})
 //
-// # What is promised while the catalogue changes
+// # Promises while the catalogue changes
 //
 // The API has no snapshot: when a product is added or removed, all products after it move to other places in the pages.
 // A reader that goes from page to page can lose products without noticing.
 //
 // If the service answers with a cursor to the next page (X-Next-Cursor), this source follows the cursors, which do not
 // move. Otherwise it makes consecutive pages overlap. It accepts a page only if the page holds an id that is not after
-// the last one yielded. Since a page is a part of the sorted catalogue without gaps, no product between the two is
-// lost. If the overlap is missing, because products before it were removed, the source goes back and reads again. Thus
-// every product that exists during the whole read is yielded once. A product that is added or removed meanwhile may be
-// yielded or not. If the catalogue changes so fast that no pages overlap, the read ends with [ErrShifting].
+// the last id yielded. Since a page is a part of the sorted catalogue without gaps, no product is lost between the last
+// one yielded and this page. If the overlap is missing, because products before it were removed, the source goes back
+// and reads again. Thus every product that exists during the whole read is yielded once. A product that is added or
+// removed meanwhile may be yielded or not. If the catalogue changes so fast that no pages overlap, the read ends with
+// [ErrShifting].
 //
 // Ids must be sorted by their bytes. A page in another order ends the read with an error. A product without an id is
 // yielded as a [reindex.RecordError].
@@ -26,5 +27,5 @@
 // A few pages are requested at the same time, or one at a time by cursors, and yielded in order. A request that fails
 // with 429, 408 or 5xx, whose connection breaks, or whose answer is cut off, is repeated with growing waits, and not
 // before the time that Retry-After names. A refused token is replaced once. Redirects are not followed, since they
-// could take the secret to another server. Errors hold neither secrets, nor tokens, nor text of the service.
+// could take the secret to another server. Errors contain no secrets, tokens or text of the service.
 package emporix

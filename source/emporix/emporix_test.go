@@ -262,7 +262,7 @@ func TestConfig(t *testing.T) {
 		Retry:        reindex.Retry{Attempts: -1, MinDelay: time.Second, MaxDelay: time.Millisecond},
 	})
 	for _, want := range []string{
-		"BaseURL", "TokenURL", "Credentials", "PageSize is 29, it must be at least 30", "Concurrency", "MaxPageBytes",
+		"BaseURL", "TokenURL", "Credentials", "PageSize is 29; it must be at least 30", "Concurrency", "MaxPageBytes",
 		"Timeout",
 		"Retry.Attempts", "Retry.MaxDelay",
 	} {

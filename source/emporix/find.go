@@ -55,7 +55,7 @@ func (s *Source) find(ctx context.Context, tenant string, ids []string, yield fu
 		}
 	}
 	if len(others) > 0 && len(plain) == 0 {
-		// This finds out whether the tenant exists, since only products may be missing.
+		// Check first that the tenant exists, since get takes any 404 to mean that the product does not exist.
 		if _, err := s.fetch(ctx, tenant, query{span: span{number: 1, size: 1}}); err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func (s *Source) get(ctx context.Context, tenant, id string) (p reindex.Product,
 		p = reindex.Product{ID: id, Body: body}
 		return nil
 	})
-	if errors.Is(err, ErrUnknownTenant) { // the tenant is known: it has no such product
+	if errors.Is(err, ErrUnknownTenant) { // the tenant exists, so it has no such product
 		return p, false, nil
 	}
 	return p, err == nil, err

@@ -31,9 +31,9 @@ func (s *Source) readAll(ctx context.Context, tenant string, yield func(reindex.
 			return s.readCursor(ctx, tenant, p, &out)
 		}
 		if out.last != "" && !p.reaches(out.last) {
-			// Products before this page were removed: look for last further ahead, in larger and larger steps.
+			// Products before this page were removed. Look for last nearer to the start, in larger and larger steps.
 			if setbacks++; setbacks > maxSetbacks {
-				return public.Errorf("%w: product %q is not found any more", ErrShifting, out.last)
+				return public.Errorf("%w: product %q can no longer be found", ErrShifting, out.last)
 			}
 			f.restart(p.start() - (p.size<<setbacks)/4)
 			continue
@@ -163,7 +163,7 @@ func following(offset, size int) span {
 
 // fetcher requests pages ahead and returns them in order.
 type fetcher struct {
-	parent context.Context //nolint:containedctx // a fetcher lives no longer than the read that was given it
+	parent context.Context //nolint:containedctx // a fetcher does not outlive the read that it serves
 	src    *Source
 	tenant string
 

@@ -87,7 +87,7 @@ func (s *snapshot) Close() error { return nil }
 
 func checkTenant(tenant string) error {
 	if !tenantName.MatchString(tenant) {
-		return public.Errorf("%w %q: %w, it must match %s", ErrUnknownTenant, tenant, reindex.ErrTenant, tenantName)
+		return public.Errorf("%w %q: %w; it must match %s", ErrUnknownTenant, tenant, reindex.ErrTenant, tenantName)
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func ends(t *testing.T, src *jsonl.Source, file string, want int, line int64, ta
 func TestBadLines(t *testing.T) {
 	t.Parallel()
 	for bad, text := range map[string]string{
-		"not JSON\n":          "not a JSON object, it begins with 'n'",
+		"not JSON\n":          "not a JSON object; it begins with 'n'",
 		"[" + one:             "begins with '['",
 		`{"sku":1}` + "\n":    "Config.IDField",
 		`{"id":true}` + "\n":  "string or an integer",
@@ -215,7 +215,7 @@ func TestLongLines(t *testing.T) {
 		!errors.Is(
 			rejected[0],
 			jsonl.ErrTooLong,
-		) || !strings.Contains(rejected[0].Err.Error(), "more than 1048576 bytes; Config.MaxLineBytes") {
+		) || !strings.Contains(rejected[0].Err.Error(), "more than 1048576 bytes; raise Config.MaxLineBytes") {
 		t.Errorf("got %v, rejected %v, error %v, want [1 1] and line 2 as too long", ids, rejected, err)
 	}
 	if n, err := sourcetest.Estimate(t, memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"); n != 3 ||

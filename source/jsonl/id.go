@@ -10,14 +10,14 @@ import (
 	"productindex/source/internal/jsonenc"
 )
 
-// findID returns the value of the first member called field of the JSON object that text begins with, which must be a
-// string or an integer. A field "a.b" is also the member b of an object that is the member a. findID stops there, and
-// checks the text before only as far as it has to: the answer is right for valid JSON, and text that is not valid is
-// rejected by the engine.
+// findID returns the value of the first member called field of the JSON object with which text begins. The value must
+// be a string or an integer. A field "a.b" is also the member b of an object that is the member a. findID reads no
+// further than that member, and does not fully check the text before it. The result is right for valid JSON, and the
+// engine rejects text that is not valid.
 func findID(text []byte, field string) (string, error) {
 	i := skipSpace(text, 0)
 	if i == len(text) || text[i] != '{' {
-		return "", fmt.Errorf("%w: the record is not a JSON object, it begins with %s", ErrNoID, describe(text, i))
+		return "", fmt.Errorf("%w: the record is not a JSON object; it begins with %s", ErrNoID, describe(text, i))
 	}
 	at, _, err := find(text, i, field)
 	if err != nil {
@@ -64,7 +64,7 @@ func find(line []byte, i int, field string) (at, end int, err error) {
 	}
 }
 
-// under returns the rest of field behind the key, given between its quotes, and a dot.
+// under returns the part of field after key and a dot. key is the text between the quotes of a key.
 func under(key []byte, field string) (rest string, ok bool) {
 	if bytes.IndexByte(key, '\\') >= 0 {
 		s, err := unescape(key)
@@ -142,7 +142,7 @@ func intValue(line []byte, i int, field string) (string, error) {
 	}
 	if !ok {
 		return "", fmt.Errorf(
-			"%w: the value of %q must be a string or an integer, it is %s",
+			"%w: the value of %q must be a string or an integer; it is %s",
 			ErrNoID,
 			field,
 			describeValue(line, i),
@@ -299,17 +299,17 @@ func unit(text []byte) (r rune, ok bool) {
 }
 
 func missing(field string) error {
-	return fmt.Errorf("%w: the product has no member %q; every product needs one, Config.IDField names it", ErrNoID, field)
+	return fmt.Errorf("%w: the product has no member %q; every product needs the member that Config.IDField names", ErrNoID, field)
 }
 
 func malformed(line []byte, i int) error {
 	if i >= len(line) {
 		return fmt.Errorf(
-			"%w: the record ends in the middle of the object; on a line there must be one whole object",
+			"%w: the record ends in the middle of the object; each line must hold one whole object",
 			ErrNoID,
 		)
 	}
-	return fmt.Errorf("%w: the record is not valid JSON, see %s at byte %d of it", ErrNoID, describe(line, i), i+1)
+	return fmt.Errorf("%w: the record is not valid JSON, because of %s at byte %d", ErrNoID, describe(line, i), i+1)
 }
 
 // describe names the character at i. It never shows more of a product.
@@ -340,5 +340,5 @@ func describeValue(line []byte, i int) string {
 	case jsonenc.IsNumber(text):
 		return "a number with a fraction or an exponent"
 	}
-	return "not a JSON value, it begins with " + describe(line, i)
+	return "not a JSON value, but begins with " + describe(line, i)
 }

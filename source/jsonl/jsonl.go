@@ -63,7 +63,7 @@ func (c *Config) options() files.Options {
 // faults returns an error for each setting that is not valid, except for Files. The defaults must be set.
 func (c *Config) faults() []error {
 	if c.MaxLineBytes < 1 {
-		return []error{fmt.Errorf("MaxLineBytes is %d, it must be positive", c.MaxLineBytes)}
+		return []error{fmt.Errorf("MaxLineBytes is %d; it must be positive", c.MaxLineBytes)}
 	}
 	return nil
 }

@@ -18,21 +18,21 @@ const chunkBytes = 32 << 10
 type lines struct {
 	r     io.Reader
 	max   int  // the longest line that is returned, in bytes
-	reuse bool // the lines are not kept: one chunk will do
+	reuse bool // the consumer does not keep the lines, so one chunk is enough
 
 	buf              []byte
-	start, scan, end int   // buf[start:end] has been read and not returned, buf[start:scan] holds no line end
-	next             int64 // where in the stream the next line begins
-	err              error // what ended the stream
+	start, scan, end int   // buf[start:end] has been read but not returned; buf[start:scan] holds no line end
+	next             int64 // the position of the next line in the stream
+	err              error // the error that ended the stream
 
-	number int64 // of the line last returned, from 1
-	offset int64 // where in the stream it began
+	number int64 // the number of the last returned line, from 1
+	offset int64 // its position in the stream
 	last   bool  // it had no line end
 }
 
-// read returns the next line without its line end, io.EOF behind the last one, or the error of the stream. A line that
-// the stream failed in is not returned. A line that is too long is an error that matches ErrTooLong; the next one can
-// be read. In either case number is the line's.
+// read returns the next line without its line end, io.EOF after the last one, or the error of the stream. A line in
+// which the stream fails is not returned. If a line is too long, the error matches ErrTooLong, and the next line can be
+// read. In all cases number is the number of the line.
 func (l *lines) read() ([]byte, error) {
 	for {
 		if i := bytes.IndexByte(l.buf[l.scan:l.end], '\n'); i >= 0 {
@@ -55,7 +55,7 @@ func (l *lines) read() ([]byte, error) {
 	}
 }
 
-// take returns the line that ends at end, with a line end of so many bytes behind it.
+// take returns the line that ends at end, before a line end of ending bytes.
 func (l *lines) take(end, ending int) ([]byte, error) {
 	line := l.buf[l.start:end:end]
 	l.number++
@@ -67,7 +67,7 @@ func (l *lines) take(end, ending int) ([]byte, error) {
 		return nil, l.tooLong()
 	}
 	if len(l.buf) > chunkBytes && !l.reuse {
-		// The large chunk is the long line's alone. The text behind it is less than a chunk, see fill.
+		// Only the long line may use the large chunk. The text after the line is shorter than a chunk; see fill.
 		l.move(chunkBytes)
 	}
 	return line, nil
@@ -97,7 +97,7 @@ func (l *lines) skipLong() error {
 }
 
 func (l *lines) tooLong() error {
-	return fmt.Errorf("%w: more than %d bytes; Config.MaxLineBytes allows more", ErrTooLong, l.max)
+	return fmt.Errorf("%w: it has more than %d bytes; raise Config.MaxLineBytes", ErrTooLong, l.max)
 }
 
 // fill reads once, into a new chunk if this one is full.
@@ -114,7 +114,7 @@ func (l *lines) fill() {
 	l.err = err
 }
 
-// move takes what has not been returned to the start of a chunk of that size.
+// move moves the text that has not been returned to the start of a chunk of the given size.
 func (l *lines) move(size int) {
 	to := l.buf
 	if !l.reuse || len(to) < size {

@@ -64,7 +64,7 @@ func (f *format) Records(ctx context.Context, in *files.Input, need files.Need, 
 	return err
 }
 
-// lines visits the lines, until an error in the line that it returns.
+// lines visits the lines. It returns the first error that ends the read, with the number of its line.
 func (f *format) lines(ctx context.Context, l *lines, need files.Need, visit files.Visitor) (int64, error) {
 	for {
 		line, err := l.read()
@@ -111,7 +111,7 @@ func endsEarly(line []byte) bool {
 	return errors.Is(json.NewDecoder(bytes.NewReader(line)).Decode(&value), io.ErrUnexpectedEOF)
 }
 
-// values visits the values, until an error in the line that it returns.
+// values visits the values. It returns the first error that ends the read, with the number of its line.
 func (f *format) values(ctx context.Context, l *lines, need files.Need, visit files.Visitor) (int64, error) {
 	v := &values{l: l, line: 1}
 	for {

@@ -13,19 +13,19 @@ type values struct {
 	l *lines
 
 	line  int64 // of buf[start]
-	array bool  // inside of an array
-	after bool  // behind an element of it
+	array bool  // inside an array
+	after bool  // after an element of the array
 
 	open      []byte // the brackets that are open
 	inString  bool
 	escaped   bool
 	tooLong   bool
-	began     int64 // the line of the value
-	beganByte int64 // and the byte, from 0
+	began     int64 // the line on which the value begins
+	beganByte int64 // the byte of the stream at which the value begins, from 0
 }
 
-// spansLines reports whether a file holds such values: whether it begins with an array, or with an object whose first
-// line is its brace alone.
+// spansLines reports whether a file holds values that can span lines. It does if it begins with an array, or with an
+// object whose first line is its brace alone.
 func spansLines(l *lines) bool {
 	for {
 		data := l.buf[l.start:l.end]
@@ -50,8 +50,8 @@ func spansLines(l *lines) bool {
 	}
 }
 
-// read returns the next value, io.EOF behind the last one, or an error that leaves the rest unreadable. A value that is
-// too long is an error that matches ErrTooLong; the next one can be read. In every case began is the line.
+// read returns the next value, or io.EOF after the last one. If a value is too long, the error matches ErrTooLong, and
+// the next value can be read. After any other error, the rest cannot be read. In all cases began is the line.
 func (v *values) read() ([]byte, error) {
 	c, err := v.separators()
 	v.began, v.beganByte = v.line, v.l.next
@@ -143,8 +143,8 @@ func (v *values) separators() (byte, error) {
 	}
 }
 
-// peek consumes space, and byte order marks, which stand between files that were put one behind the other. It returns
-// the byte behind them.
+// peek consumes space, and the byte order marks of concatenated files. It returns the next byte, but does not consume
+// it.
 func (v *values) peek() (byte, error) {
 	for {
 		data := v.l.buf[v.l.start:v.l.end]
@@ -163,7 +163,7 @@ func (v *values) peek() (byte, error) {
 	}
 }
 
-// end returns the end of the value, or 0 if it has not been read so far.
+// end returns the end of the value, or 0 if more text must be read to find it.
 func (v *values) end(scalar bool) (int, error) {
 	l := v.l
 	if scalar {
@@ -206,9 +206,9 @@ func (v *values) end(scalar bool) (int, error) {
 	return 0, nil
 }
 
-// invalid says which byte cannot stand where it does.
+// invalid returns the error for a byte that is not allowed at its place.
 func (v *values) invalid(i int) error {
 	at := v.l.next + int64(i-v.l.start)
 	v.began += v.breaks(i)
-	return fmt.Errorf("the file is not valid JSON, see %s at byte %d of it", describe(v.l.buf[:v.l.end], i), at+1)
+	return fmt.Errorf("the file is not valid JSON, because of %s at byte %d", describe(v.l.buf[:v.l.end], i), at+1)
 }

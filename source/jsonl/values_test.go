@@ -81,11 +81,11 @@ func TestBrokenValues(t *testing.T) {
 		{"[" + one + ",", 1, 2, io.ErrUnexpectedEOF, "cut off"},
 		{"[\n{\"id\":1},\n{\"id\":2,\n\"x\":[1,", 1, 3, io.ErrUnexpectedEOF, "the value that begins here has no end"},
 		{"[\n{\"id\":1},\n\"x", 1, 3, io.ErrUnexpectedEOF, "cut off"},
-		{"[\n{\"id\":1}\n{\"id\":2}]", 1, 3, nil, "see '{' at byte 12"},
-		{"[\n{\"id\":1},\n]", 1, 3, nil, "see ']' at byte 13"},
-		{"[\n,{\"id\":1}]", 0, 2, nil, "see ',' at byte 3"},
-		{"[{\"id\":1}]\n}", 1, 2, nil, "see '}' at byte 12"},
-		{"[{\"id\":1,\n\"x\":[1}]", 0, 2, nil, "see '}' at byte 17"},
+		{"[\n{\"id\":1}\n{\"id\":2}]", 1, 3, nil, "because of '{' at byte 12"},
+		{"[\n{\"id\":1},\n]", 1, 3, nil, "because of ']' at byte 13"},
+		{"[\n,{\"id\":1}]", 0, 2, nil, "because of ',' at byte 3"},
+		{"[{\"id\":1}]\n}", 1, 2, nil, "because of '}' at byte 12"},
+		{"[{\"id\":1,\n\"x\":[1}]", 0, 2, nil, "because of '}' at byte 17"},
 		{"[{\"id\":1,\n\"x\":\"no end}\n,{\"id\":2}]", 0, 2, nil, "a string is not closed on its line"},
 	} {
 		for _, name := range []string{"c.json", "c.jsonl.gz"} {

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Dialect is the kind of database behind a [database/sql.DB].
+// Dialect is the kind of database to which a [database/sql.DB] connects.
 type Dialect string
 
 // The databases that a [Source] reads.
@@ -25,7 +25,7 @@ type Type string
 
 // The types of Config.Types.
 const (
-	// JSON means that texts which are JSON documents are embedded unchanged. Other texts stay texts.
+	// JSON means that a text that is a JSON document is embedded unchanged. Other texts stay texts.
 	JSON Type = "JSON"
 	// Boolean means that the number 0 becomes false and 1 becomes true. Other values do not change.
 	Boolean Type = "Boolean"
@@ -108,14 +108,14 @@ func (c Config) validate() error {
 	case "":
 		errs = append(errs, errors.New("Config.Dialect is not set"))
 	default:
-		errs = append(errs, fmt.Errorf("Config.Dialect is %q, it must be %s, %s or %s", c.Dialect, PostgreSQL, MySQL, SQLite))
+		errs = append(errs, fmt.Errorf("Config.Dialect is %q; it must be %s, %s or %s", c.Dialect, PostgreSQL, MySQL, SQLite))
 	}
 	if c.Query == "" {
 		errs = append(errs, errors.New("Config.Query is not set"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Types)) {
 		if t := c.Types[name]; t != JSON && t != Boolean {
-			errs = append(errs, fmt.Errorf("Config.Types[%q] is %q, it must be %s or %s", name, t, JSON, Boolean))
+			errs = append(errs, fmt.Errorf("Config.Types[%q] is %q; it must be %s or %s", name, t, JSON, Boolean))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

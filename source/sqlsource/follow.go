@@ -190,7 +190,7 @@ func (f *follower) checkOrder(ctx context.Context, link *outboxLink) error {
 	case err != nil:
 		return fmt.Errorf("looking for rows without a value of %s: %w", f.outbox.Sequence, err)
 	}
-	return &fatalError{fmt.Errorf("column %q is NULL in some row: every row must have a value", f.outbox.Sequence)}
+	return &fatalError{fmt.Errorf("column %q is NULL in at least one row; every row must have a value", f.outbox.Sequence)}
 }
 
 // round reads rows, passes their changes to update and deletes the accepted ones. It reports whether there can be more.

@@ -167,7 +167,7 @@ func testFollowMistakes(t *testing.T, d database) {
 			`the table changes_mistakes has no column "payload"; its columns are sequence, tenant`,
 		},
 		"not unique":     {func(o *settings) { o.Table, o.BatchRows = "twice", 1 }, nil, `column "sequence" is not unique`},
-		"null":           {func(o *settings) { o.Table = "nulls" }, nil, `column "sequence" is NULL in some row`},
+		"null":           {func(o *settings) { o.Table = "nulls" }, nil, `column "sequence" is NULL in at least one row`},
 		"no table set":   {func(o *settings) { o.Table = "" }, nil, "Outbox.Table is not set"},
 		"no dialect":     {func(o *settings) { o.Dialect = "Oracle" }, nil, `Outbox.Dialect is "Oracle"`},
 		"two tenants":    {func(o *settings) { o.Tenant, o.TenantColumn = "acme", "tenant" }, nil, "Tenant and TenantColumn"},

@@ -20,9 +20,9 @@ func testPublicMessages(t *testing.T, d database) {
 	}{
 		{
 			sqlsource.Config{Query: query("= $1"), Key: "k"},
-			`after 1 products, the last one "1": two rows have the key a: column "k" cannot be the key`,
+			`after product "1", number 1 of the read: two rows have the key a: column "k" cannot be the key`,
 		},
-		{sqlsource.Config{Query: query("<> $1"), Key: "k"}, `column "k" is NULL in some row`},
+		{sqlsource.Config{Query: query("<> $1"), Key: "k"}, `column "k" is NULL in at least one row`},
 		{sqlsource.Config{Query: query("= $1 AND id = 'none'")}, "unknown tenant: Config.Query returns no row for it"},
 		{
 			sqlsource.Config{Query: query("= $1"), Tenants: d.sql("SELECT 1 FROM spoken WHERE id = $1")},

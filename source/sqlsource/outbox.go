@@ -115,19 +115,19 @@ func (o Outbox) validate() error {
 	var errs []error
 	positive := func(name string, v int64) {
 		if v < 1 {
-			errs = append(errs, fmt.Errorf("%s is %d, it must be positive", name, v))
+			errs = append(errs, fmt.Errorf("%s is %d; it must be positive", name, v))
 		}
 	}
 	switch o.Dialect {
 	case PostgreSQL, MySQL, SQLite:
 	default:
-		errs = append(errs, fmt.Errorf("Outbox.Dialect is %q, it must be %s, %s or %s", o.Dialect, PostgreSQL, MySQL, SQLite))
+		errs = append(errs, fmt.Errorf("Outbox.Dialect is %q; it must be %s, %s or %s", o.Dialect, PostgreSQL, MySQL, SQLite))
 	}
 	if o.Table == "" {
 		errs = append(errs, errors.New("Outbox.Table is not set"))
 	}
 	if o.Lookup && (o.Deleted != "" || o.Body != "") {
-		errs = append(errs, errors.New("Outbox.Lookup is set, so that Outbox.Deleted and Outbox.Body must not be set"))
+		errs = append(errs, errors.New("Outbox.Lookup is set, so Outbox.Deleted and Outbox.Body must not be set"))
 	}
 	if o.Tenant != "" && o.TenantColumn != "" {
 		errs = append(errs, errors.New("Outbox.Tenant and TenantColumn are both set"))

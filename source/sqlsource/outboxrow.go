@@ -51,7 +51,7 @@ func newOutboxRow(o Outbox, types []*sql.ColumnType) (*outboxRow, error) {
 	}
 	idType := byName[o.ID].DatabaseTypeName()
 	if !identifies(o.Dialect, idType) {
-		return nil, fmt.Errorf("column %q of the table %s cannot be the id, it is a %s", o.ID, o.Table, idType)
+		return nil, fmt.Errorf("column %q of the table %s cannot be the id, because it is a %s", o.ID, o.Table, idType)
 	}
 	r.id = row{idType: idType, cols: []column{{name: o.ID, kind: conversionOf(o.Dialect, idType, "").kind}}}
 	r.dest = []any{&r.sequence, &r.idCell}

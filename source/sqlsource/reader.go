@@ -41,7 +41,7 @@ func (r *reader) read(ctx context.Context, yield func(reindex.Product, error) bo
 		)
 	}
 	if err != nil && r.count > 0 {
-		err = public.Within(fmt.Sprintf("after %d products, the last one %q", r.count, r.lastID), err)
+		err = public.Within(fmt.Sprintf("after product %q, number %d of the read", r.lastID, r.count), err)
 	}
 	return err
 }

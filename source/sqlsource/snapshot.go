@@ -123,7 +123,7 @@ func (s *snapshot) checkKeys(ctx context.Context) error {
 		return fmt.Errorf("looking for rows without a key: %w", err)
 	}
 	if null {
-		return public.Errorf("column %q is NULL in some row: every row must have a key", cfg.Key)
+		return public.Errorf("column %q is NULL in at least one row; every row must have a key", cfg.Key)
 	}
 	return nil
 }

@@ -124,7 +124,7 @@ func testLostConnection(t *testing.T, d database) {
 		}
 	}
 	if failed == nil || n >= 1000 ||
-		!strings.Contains(failed.Error(), fmt.Sprintf("after %d products, the last one %q", n, fmt.Sprint(n))) {
+		!strings.Contains(failed.Error(), fmt.Sprintf(`after product "%[1]d", number %[1]d of the read`, n)) {
 		t.Errorf("got %d products, error %v, want fewer than 1000 and an error that names the last one", n, failed)
 	}
 }

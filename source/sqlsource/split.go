@@ -41,7 +41,7 @@ var snapshotName = regexp.MustCompile(`^[0-9A-Fa-f]+(-[0-9A-Fa-f]+)*$`)
 // error matches [ErrNoRoom] and [errors.ErrUnsupported].
 func (s *splittable) Split(ctx context.Context, n int) ([]string, error) {
 	if n < 1 {
-		return nil, fmt.Errorf("sqlsource: Split was called with n = %d, it must be positive", n)
+		return nil, fmt.Errorf("sqlsource: Split was called with n = %d; it must be positive", n)
 	}
 	if err := s.seat.reserve(); err != nil {
 		return nil, fmt.Errorf("sqlsource: splitting tenant %q: %w: %w", s.tenant, errors.ErrUnsupported, err)

@@ -103,7 +103,7 @@ func checkFiles(listed map[string][]string) error {
 		for _, name := range names {
 			if !fs.ValidPath(name) || name == "." {
 				errs = append(errs, fmt.Errorf(
-					"tenant %q has the file %q in Files, it must be a path below the folder, with slashes", tenant, name))
+					"tenant %q has the file %q in Files; it must be a path below the folder, with slashes", tenant, name))
 			}
 		}
 	}
@@ -133,7 +133,8 @@ func (f folder) find(tenant string) (fsys fs.FS, names []string, done func(), er
 }
 
 // conventional finds the tenant's files by their names. It compares the names in a listing instead of opening a file by
-// the tenant's name. That name could be a path, or match another tenant's file on a file system that ignores case.
+// the tenant's name, because that name could be a path, or match another tenant's file on a file system that ignores
+// case.
 func (f folder) conventional(fsys fs.FS, tenant string) ([]string, error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
@@ -164,7 +165,7 @@ func (f folder) conventional(fsys fs.FS, tenant string) ([]string, error) {
 			"%w %q: there is neither a folder of that name nor a file of that name with one of the endings %s",
 			ErrUnknownTenant, tenant, f.endings())
 	case len(found) > 1:
-		return nil, public.Errorf("tenant %q: %w: %s; leave one of them", tenant, ErrAmbiguous, strings.Join(found, ", "))
+		return nil, public.Errorf("tenant %q: %w: %s; keep one of them", tenant, ErrAmbiguous, strings.Join(found, ", "))
 	case folder:
 		return f.parts(fsys, tenant)
 	}
@@ -191,7 +192,7 @@ func (f folder) parts(fsys fs.FS, folder string) ([]string, error) {
 				name, f.endings())
 		}
 		if other := stems[stem]; other != "" {
-			return nil, public.Errorf("%w: %s, %s; leave one of them", ErrAmbiguous, other, name)
+			return nil, public.Errorf("%w: %s, %s; keep one of them", ErrAmbiguous, other, name)
 		}
 		stems[stem] = name
 		names = append(names, name)

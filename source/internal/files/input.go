@@ -152,7 +152,7 @@ func (in *Input) unchanged() error {
 	return same(in.Name, in.Info, now)
 }
 
-// place returns the place of a record that begins at a line of the range and, unless at is 0, at a byte of that line.
+// place returns the place of a record that begins at a line of the range and, unless at is 0, at a byte of the file.
 func (in *Input) place(line, at int64) string {
 	before, err := in.linesBefore()
 	if err != nil {

@@ -47,7 +47,7 @@ type Record struct {
 	Body json.RawMessage
 	// Line is the number of the record's first line, counted from 1 at the start of the range.
 	Line int64
-	// Byte is the position of the record's first byte in its line, from 1, if records can share a line. Otherwise it is 0.
+	// Byte is the position of the record's first byte in the file, from 1, if records can share a line. Otherwise it is 0.
 	Byte int64
 	// Err is the reason why the record cannot be read, or nil.
 	Err error
