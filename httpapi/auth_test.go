@@ -108,7 +108,7 @@ func TestAuthorizerErrors(t *testing.T) {
 				t.Errorf("log %s, want %q", log, tc.logged)
 			}
 			if started := e.starts(); len(started) > 0 {
-				t.Errorf("started %q", started)
+				t.Errorf("started %q, want nothing", started)
 			}
 		})
 	}
@@ -128,10 +128,10 @@ func TestAuthorizerPanics(t *testing.T) {
 	log := s.log.String()
 	if strings.Contains(log, "s3cr3t") || !strings.Contains(log, "panic: [cut]") ||
 		!strings.Contains(log, "auth_test.go") {
-		t.Errorf("log %s", log)
+		t.Errorf("the log is %s, want the panic with its stack", log)
 	}
 	if started := e.starts(); len(started) > 0 {
-		t.Errorf("started %q", started)
+		t.Errorf("started %q, want nothing", started)
 	}
 }
 
@@ -176,7 +176,7 @@ func TestAuthorizerCannotTakeTheBody(t *testing.T) {
 	s := serve(t, e, Config{Authorizer: func(r *http.Request, _, _ string) error {
 		body, err := io.ReadAll(r.Body)
 		if len(body) > 0 {
-			t.Errorf("the Authorizer read %q", body)
+			t.Errorf("the Authorizer read %q, want an empty body", body)
 		}
 		return err
 	}})

@@ -266,7 +266,7 @@ func parseChanges(body []byte, maxLine int64) ([]reindex.Change, error) {
 			continue
 		}
 		if int64(len(line)) > maxLine {
-			tooLong := fmt.Sprintf("Line %d has %d bytes, at most %d are allowed", number, len(line), maxLine)
+			tooLong := fmt.Sprintf("Line %d has %d bytes; at most %d are allowed", number, len(line), maxLine)
 			return nil, changesTooLarge(tooLong)
 		}
 		if len(changes) == maxChanges {

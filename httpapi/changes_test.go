@@ -101,13 +101,13 @@ func TestChangesOverAnEngine(t *testing.T) {
 			t.Errorf("PUT %q: %d %s, want one applied change", id, got.status, got.body)
 		}
 		if got := string(ix.Documents("acme")[id]); got != `{"n":1}` {
-			t.Errorf("%q is %s", id, got)
+			t.Errorf("%q is %s, want the new product", id, got)
 		}
 		if got := s.send(http.MethodDelete, path, ""); got.status != http.StatusOK {
 			t.Errorf("DELETE %q: %d %s, want %d", id, got.status, got.body, http.StatusOK)
 		}
 		if _, ok := ix.Documents("acme")[id]; ok {
-			t.Errorf("%q is still there", id)
+			t.Errorf("%q is still in the index, want it deleted", id)
 		}
 	}
 	got := s.changes(
@@ -299,13 +299,13 @@ func FuzzParseChanges(f *testing.F) {
 		changes, err := parseChanges(body, 1000)
 		if err != nil {
 			if toWire(err, "id").status == http.StatusBadRequest && strings.Contains(err.Error(), MessageUnavailable) {
-				t.Fatalf("%q: %v", body, err)
+				t.Fatalf("%q: got error %v, want an answer for the caller", body, err)
 			}
 			return
 		}
 		for _, c := range changes {
 			if c.Delete && c.Body != nil || c.Body != nil && (!json.Valid(c.Body) || c.Body[0] != '{') {
-				t.Fatalf("%q: %+v", body, c)
+				t.Fatalf("%q: got %+v, want either a deletion or an object", body, c)
 			}
 		}
 	})

@@ -18,9 +18,9 @@ type Config struct {
 
 	// MaxBodyBytes is the length of the longest request body that is read, in bytes. Default 64 KiB.
 	MaxBodyBytes int64
-	// ReadTimeout is how long the body of a request may take to arrive, even if the request is refused before its body is
-	// read. Default 10 s. Middleware that wraps the http.ResponseWriter must have an Unwrap method for this to work, as
-	// the documentation of http.ResponseController requires.
+	// ReadTimeout is the time within which the body of a request must arrive, even if the request is refused before its
+	// body is read. Default 10 s. Middleware that wraps the http.ResponseWriter must have an Unwrap method for this to
+	// work, as the documentation of http.ResponseController requires.
 	ReadTimeout time.Duration
 	// EngineTimeout limits each call of the engine. Such a call waits only for the job store. Default 30 s.
 	EngineTimeout time.Duration
@@ -71,15 +71,16 @@ type Config struct {
 	TokenURL string
 
 	// MaxStreams is the number of event streams of all tenants that can be open at the same time. A request for one more
-	// is answered with 400 and [MessageTooManyStreams]. One tenant may have all of them while no other tenant wants one.
-	// When another tenant does, the first one loses its latest streams until both have the same number. Default 100.
+	// is answered with 400 and [MessageTooManyStreams]. One tenant may have all of the streams while no other tenant wants
+	// one. When another tenant does, the first one loses its latest streams until both have the same number. Default 100.
 	MaxStreams int
 	// StreamInterval is the shortest time between two events of a stream. Beyond 99 open streams it grows with their
 	// number, so that many streams do not slow a run down. Default 200 ms.
 	StreamInterval time.Duration
 	// StreamHeartbeat is the time between two comments on a stream, so that no proxy closes it as idle. Default 15 s.
 	StreamHeartbeat time.Duration
-	// StreamWriteTimeout is how long a client may take to accept an event before its stream is closed. Default 10 s.
+	// StreamWriteTimeout is the time within which a client must accept an event. Otherwise its stream is closed. Default
+	// 10 s.
 	StreamWriteTimeout time.Duration
 	// Stopping ends all streams when it is closed. A server should close it when it shuts down, since it would otherwise
 	// wait for the streams; [StopOnShutdown] does so. If it is nil, streams end with their jobs and their requests.
@@ -146,12 +147,12 @@ func (c Config) validate() error {
 		errs = append(errs, errors.New("one of Engines is nil"))
 	}
 	if c.RAG != nil && isNil(c.RAG) {
-		errs = append(errs, errors.New("RAG is a nil pointer; leave it out"))
+		errs = append(errs, errors.New("RAG is a nil pointer; leave it unset"))
 	}
 	errs = append(errs, c.checkURLs()...)
 	positive := func(name string, isPositive bool, value any) {
 		if !isPositive {
-			errs = append(errs, fmt.Errorf("%s is %v, it must be positive", name, value))
+			errs = append(errs, fmt.Errorf("%s is %v; it must be positive", name, value))
 		}
 	}
 	positive("MaxBodyBytes", c.MaxBodyBytes > 0, c.MaxBodyBytes)

@@ -31,7 +31,7 @@
 //	GET    /indexing/reindex-tenants                        200 a page of the tenants that the caller may view
 //	DELETE /indexing/{tenant}/reindex-jobs/{id}             202 the job was asked to stop, 409 it has ended, or 404
 //	GET    /indexing/{tenant}/reindex-jobs/{id}/failures    200 a page of the products that the job rejected, or 404
-//	GET    /indexing/{tenant}/reindex-jobs/{id}/difference  200 the difference of the job's index to the live one, or 404
+//	GET    /indexing/{tenant}/reindex-jobs/{id}/difference  200 the job's index compared with the live one, or 404
 //	GET    /indexing/{tenant}/reindex-jobs/{id}/events      200 the job's progress as server-sent events, 204 if there
 //	                                                        is nothing more to send, or 404
 //
@@ -60,10 +60,10 @@
 // mode, and a body in another encoding or type than plain UTF-8 JSON are refused. The type of an empty body does not
 // matter.
 //
-// A job with rag is refused without Config.RAG, and a job of an entityType for which Config.Engines has no engine is
-// also refused. So is a query with a field that jobs do not have. If the number of products to expect is not known, a
-// job has no expectedCount. If the number is an estimate, the job has the field estimated with the value true;
-// otherwise the field is missing.
+// The creation of a job with rag is refused without Config.RAG, and that of a job of an entityType for which
+// Config.Engines has no engine is also refused. So is a query with a field that jobs do not have. If the number of
+// products to expect is not known, a job has no expectedCount. If the number is an estimate, the job has the field
+// estimated with the value true; otherwise the field is missing.
 //
 // A job's processedCount is the number of products that were indexed, as the contract says. Beyond the contract,
 // readCount, rejectedCount, duplicateCount and conflictCount (duplicates that differ) show whether a job left products

@@ -40,7 +40,7 @@ func (s *service) ids(query string) []string {
 	got := s.send("GET", jobsPath+query, "")
 	var jobs []jobquery.View
 	if err := json.Unmarshal([]byte(got.body), &jobs); err != nil {
-		s.t.Fatalf("%d %s: %v", got.status, got.body, err)
+		s.t.Fatalf("got %d %s, error %v, want a list of jobs", got.status, got.body, err)
 	}
 	ids := []string{}
 	for _, job := range jobs {
@@ -66,7 +66,7 @@ func TestEntityTypes(t *testing.T) {
 				t.Errorf("joined: %d %s, want job %s", joined.status, joined.body, second)
 			}
 			if got := s.post(full); got.status != http.StatusNoContent || len(s.ids("")) != 2 { // joins the job for products
-				t.Errorf("%d %s, jobs %q", got.status, got.body, s.ids(""))
+				t.Errorf("got %d %s, with the jobs %q; want 204 and two jobs", got.status, got.body, s.ids(""))
 			}
 			for id, want := range map[string]string{
 				first:  `"PRODUCT","status":"PUBLISHED","phase":"seal","expectedCount":100,"readCount":100,"processedCount":100,`,
@@ -82,7 +82,7 @@ func TestEntityTypes(t *testing.T) {
 					t.Errorf("%s, want %s", got.body, want)
 				}
 				if got := s.send("GET", jobsPath+"/"+id+"/failures", ""); got.body != "[]" {
-					t.Errorf("failures %s", got.body)
+					t.Errorf("got the failures %s, want none", got.body)
 				}
 			}
 			if got := s.send("DELETE", jobsPath+"/"+second, ""); got.status != http.StatusAccepted {
@@ -187,7 +187,7 @@ func TestRAG(t *testing.T) {
 	}
 	_, err := NewHandler(products, Config{Authorizer: AllowAll, RAG: products})
 	if err == nil || !strings.Contains(err.Error(), "PRODUCT_RAG") {
-		t.Errorf("an engine of the same type: %v", err)
+		t.Errorf("an engine of the same type: got error %v, want one that names PRODUCT_RAG", err)
 	}
 }
 
@@ -247,7 +247,7 @@ func TestPagesOfSeveralEngines(t *testing.T) {
 				reindex.JobQuery{Match: isProduct, Compare: oldestFirst, Offset: 1, Limit: 2},
 			)
 			if err != nil || total != 4 || len(jobs) != 2 || jobs[0].ID != want[4] || jobs[1].ID != want[2] {
-				t.Errorf("%d of %d jobs, %v: %+v", len(jobs), total, err, jobs)
+				t.Errorf("got %d of %d jobs, error %v: %+v; want the third and the fifth of 4 matches", len(jobs), total, err, jobs)
 			}
 		})
 	}

@@ -45,7 +45,7 @@ type feedState struct {
 	id      string // of the event; empty before the first one
 	event   []byte
 	over    bool  // no state comes after it
-	failure error // why, if the job has not ended
+	failure error // the reason why no state comes, if the job has not ended
 }
 
 // latest returns the state, and a channel that is closed when there is a newer one.

@@ -70,11 +70,11 @@ func TestStalledClientsDelayNobody(t *testing.T) {
 		close(step)
 		c.until(func(e seen) bool { return e.Status == "SUCCESS" })
 		if took := time.Since(begin); took > 2*defaultStreamInterval {
-			t.Errorf("the end came after %v", took)
+			t.Errorf("the end came after %v, want at most two intervals", took)
 		}
 		job, err := e.Job(t.Context(), "acme", id)
 		if err != nil || job.Report.Durations.Load > 0 {
-			t.Errorf("the load took %v, %v", job.Report.Durations.Load, err)
+			t.Errorf("the load took %v, error %v, want no time", job.Report.Durations.Load, err)
 		}
 	})
 }

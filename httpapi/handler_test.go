@@ -106,7 +106,7 @@ func TestCallersJoinOneRun(t *testing.T) {
 	}
 	s.srv.Close()
 	if log := s.log.String(); strings.Count(log, `"started":true`) != 1 || strings.Count(log, `"started":false`) != 49 {
-		t.Errorf("log %s", log)
+		t.Errorf("the log is %s, want one started run and 49 joined ones", log)
 	}
 }
 
@@ -128,7 +128,7 @@ func TestRequestID(t *testing.T) {
 		"a", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "Root=1-67891233:a/b+c~d@e._", strings.Repeat("x", 128),
 	} {
 		if got := s.post("", "X-Request-Id: "+id).header["X-Request-Id"]; !slices.Equal(got, []string{id}) {
-			t.Errorf("sent %q, got %q", id, got)
+			t.Errorf("sent the id %q, got %q, want the same", id, got)
 		}
 	}
 	seen := map[string]bool{}
@@ -159,7 +159,7 @@ func TestAccessLog(t *testing.T) {
 	s.srv.Close()
 	log := s.log.String()
 	if strings.Contains(log, secret) {
-		t.Errorf("a secret is in the log: %s", log)
+		t.Errorf("a secret is in the log, want none: %s", log)
 	}
 	lines := strings.Split(strings.TrimSpace(log), "\n")
 	for i, want := range []map[string]any{
@@ -181,7 +181,7 @@ func TestAccessLog(t *testing.T) {
 			}
 		}
 		if _, ok := got["duration"].(float64); !ok {
-			t.Errorf("no duration: %s", lines[i])
+			t.Errorf("the line %s has no duration", lines[i])
 		}
 	}
 }
@@ -204,28 +204,28 @@ func TestRedact(t *testing.T) {
 		got := redact(text, r)
 		for _, secret := range []string{"s3cr3t", "a-client", strings.Fields(r.Header.Get("Authorization"))[1]} {
 			if strings.Contains(got, secret) {
-				t.Errorf("%q became %q", text, got)
+				t.Errorf("%q became %q, want the secret removed", text, got)
 			}
 		}
 	}
 	if got := redact("connection 1 refused", r); got != "connection 1 refused" {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, want the text unchanged", got)
 	}
 	if got := redact(strings.Repeat("ä", maxReasonBytes), r); len(got) > maxReasonBytes {
-		t.Errorf("%d bytes", len(got))
+		t.Errorf("got %d bytes, want at most maxReasonBytes", len(got))
 	}
 	r.Header["X-Api-Key"] = []string{"passphrase", "passphrase of short words"}
 	if got := redact("no passphrase of short words", r); got != "no [cut]" {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, want the whole passphrase cut", got)
 	}
 	r.Header.Set("Authorization", "Bearer ab=cd;ef=gh,ij")
 	if got := redact("no ab=cd;ef=gh,ij", r); got != "no [cut]" {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, want the whole value cut", got)
 	}
 	// With these headers, the text would grow with each word that is replaced.
 	r.Header.Set("Authorization", strings.Repeat("c u t [cut] cutcut ", 1000))
 	if got := redact("[cut]", r); len(got) > 100 {
-		t.Errorf("%d bytes", len(got))
+		t.Errorf("got %d bytes, want at most 100", len(got))
 	}
 }
 
@@ -242,7 +242,7 @@ func TestMount(t *testing.T) {
 	}
 	for _, rt := range routes {
 		if !slices.Contains(mux.patterns, rt.pattern) {
-			t.Errorf("%s is not among %q", rt.pattern, mux.patterns)
+			t.Errorf("the pattern %s is not among %q", rt.pattern, mux.patterns)
 		}
 	}
 
@@ -304,7 +304,7 @@ func TestStripPrefix(t *testing.T) {
 	w := httptest.NewRecorder()
 	http.StripPrefix("/api", h).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/indexing/%61cme/reindex", nil))
 	if started := e.starts(); w.Code != http.StatusNoContent || !slices.Equal(started, []string{"acme"}) {
-		t.Errorf("status %d, started %q", w.Code, started)
+		t.Errorf("got status %d, started %q, want 204 and acme", w.Code, started)
 	}
 }
 
@@ -317,7 +317,7 @@ func TestWriteFails(t *testing.T) {
 	}
 	h.ServeHTTP(brokenWriter{httptest.NewRecorder()}, httptest.NewRequest(http.MethodGet, "/indexing/openapi.json", nil))
 	if !strings.Contains(logged.String(), `"write_error":"broken"`) {
-		t.Errorf("log %s", logged)
+		t.Errorf("the log is %s, want the write error", logged)
 	}
 }
 

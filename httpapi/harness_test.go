@@ -241,7 +241,7 @@ func (s *service) readAnswer(r *bufio.Reader, head string) result {
 	req := &http.Request{Method: words[0], URL: target, Header: http.Header{"Content-Type": {"application/json"}}}
 	res, err := http.ReadResponse(r, req)
 	if err != nil {
-		s.t.Fatalf("%s: %v", head, err)
+		s.t.Fatalf("%s: reading the answer: %v", head, err)
 	}
 	if res.StatusCode == http.StatusContinue {
 		return s.readAnswer(r, head)
@@ -265,23 +265,23 @@ func (s *service) check(req *http.Request, reqBody []byte, res *http.Response) r
 	if res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("X-Content-Type-Options") != "nosniff" ||
 		!strings.Contains(res.Header.Get("Content-Security-Policy"), "default-src 'none'") ||
 		!isRequestID(res.Header.Get("X-Request-ID")) {
-		s.t.Errorf("%s: headers %v", where, res.Header)
+		s.t.Errorf("%s: got the headers %v, want those of every answer", where, res.Header)
 	}
 	switch {
 	case req.Method == http.MethodHead:
 	case res.StatusCode == http.StatusNoContent, res.StatusCode == http.StatusAccepted && req.Method == http.MethodDelete:
 		if len(body) > 0 || res.Header.Get("Content-Type") != "" {
-			s.t.Errorf("%s: body %q, headers %v", where, body, res.Header)
+			s.t.Errorf("%s: got the body %q and the headers %v, want no body and no type", where, body, res.Header)
 		}
 	case res.Header.Get("Content-Type") != "application/json":
-		s.t.Errorf("%s: headers %v", where, res.Header)
+		s.t.Errorf("%s: got the headers %v, want the type application/json", where, res.Header)
 	case res.StatusCode == http.StatusUnauthorized:
 		got.decode(s.t, &got.fault)
 	case res.StatusCode >= http.StatusBadRequest:
 		got.decode(s.t, &got.message)
 		m := got.message
 		if m.Code != res.StatusCode || m.Status != http.StatusText(res.StatusCode) || m.Message == "" || m.Details == nil {
-			s.t.Errorf("%s: body %s", where, body)
+			s.t.Errorf("%s: got the body %s, want a complete errorMessage", where, body)
 		}
 	}
 	return got
@@ -292,7 +292,7 @@ func (r *result) decode(t *testing.T, into any) {
 	dec := json.NewDecoder(strings.NewReader(r.body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
-		t.Errorf("%d: %v: %s", r.status, err, r.body)
+		t.Errorf("%d: got error %v, want only known fields in %s", r.status, err, r.body)
 	}
 }
 

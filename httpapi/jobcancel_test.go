@@ -66,7 +66,7 @@ func TestCancelJob(t *testing.T) {
 	}
 	s.srv.Close()
 	if log := s.log.String(); strings.Count(log, `"job":"`+id+`"`) != 5 { // one creation and four cancellations
-		t.Errorf("log %s", log)
+		t.Errorf("the log is %s, want the job in 5 lines", log)
 	}
 }
 
@@ -111,6 +111,6 @@ func TestCancelOutlivesTheRequest(t *testing.T) {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "DELETE", jobsPath+"/J1", nil))
 	if w.Code != http.StatusAccepted || stopped != nil {
-		t.Errorf("status %d, %v", w.Code, stopped)
+		t.Errorf("got status %d, and the context with %v; want 202 and no error", w.Code, stopped)
 	}
 }

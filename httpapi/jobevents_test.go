@@ -72,7 +72,7 @@ func TestEvents(t *testing.T) {
 			t.Errorf("the last event is %s: %s; want a success with 100 products", last.id, last.data)
 		}
 		if e, ok := c.event(); ok {
-			t.Errorf("event %s comes after the end", e.id)
+			t.Errorf("got event %s after the end, want none", e.id)
 		}
 	}
 	got := s.send("GET", jobsPath+"/"+id+"/events", "", "Last-Event-ID: SUCCESS..100.100.0.0.0.0.0.100")
@@ -104,7 +104,7 @@ func TestEventsWithAnotherClient(t *testing.T) {
 			t.Fatal(err)
 		}
 		if last = event; event.Data == "" {
-			t.Errorf("an event without data: %+v", event)
+			t.Errorf("got an event without data: %+v", event)
 		}
 	}
 	var view eventView
@@ -159,11 +159,11 @@ func TestProgress(t *testing.T) {
 		Modified:  at.Add(50 * time.Second),
 	}
 	if v := viewEvent(jobquery.Job{Record: job}); *v.Progress != 0.9999 || *v.RemainingSeconds != 1 {
-		t.Errorf("progress %v, %d s remain", *v.Progress, *v.RemainingSeconds)
+		t.Errorf("got the progress %v and %d s, want 0.9999 and 1 s", *v.Progress, *v.RemainingSeconds)
 	}
 	job.Processed = 33_333
 	if v := viewEvent(jobquery.Job{Record: job}); *v.Progress != 0.3333 || *v.RemainingSeconds != 101 {
-		t.Errorf("progress %v, %d s remain", *v.Progress, *v.RemainingSeconds)
+		t.Errorf("got the progress %v and %d s, want 0.3333 and 101 s", *v.Progress, *v.RemainingSeconds)
 	}
 }
 
@@ -226,7 +226,7 @@ func TestEngineFailsDuringAStream(t *testing.T) {
 				t.Errorf("the first event is %q, want IN_PROGRESS.open.0.0.0.0.0.0.0.10", e.id)
 			}
 			if e, ok := c.event(); ok {
-				t.Errorf("event %s comes after the failure", e.id)
+				t.Errorf("got event %s after the failure, want none", e.id)
 			}
 			s.srv.Close()
 			if log := s.log.String(); strings.Count(log, "hunter2") != 1 || !strings.Contains(log, `"status":200`) ||
@@ -318,11 +318,11 @@ func FuzzEvent(f *testing.F) {
 			for e, err := range sse.Read(bytes.NewReader(text), nil) {
 				var view eventView
 				if err := errors.Join(err, json.Unmarshal([]byte(e.Data), &view)); err != nil {
-					t.Fatalf("%q: %v", text, err)
+					t.Fatalf("%q: got error %v, want none", text, err)
 				}
 				if n++; e.LastEventID != eventID(jobquery.Job{Record: job}) || view.EntityType != string([]rune(entityType)) ||
 					view.RemainingSeconds != nil && *view.RemainingSeconds < 0 {
-					t.Errorf("%q: %+v", text, e)
+					t.Errorf("%q: got %+v, want the same texts, and numbers in their ranges", text, e)
 				}
 			}
 			if n != 1 {

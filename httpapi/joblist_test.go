@@ -47,7 +47,7 @@ func (s *service) list(params url.Values, headers ...string) (string, result) {
 	if got.status != http.StatusOK {
 		s.t.Errorf("%v: %d %s, want 200", params, got.status, got.body)
 	} else if err := json.Unmarshal([]byte(got.body), &jobs); err != nil {
-		s.t.Errorf("%v: %v: %s", params, err, got.body)
+		s.t.Errorf("%v: got error %v, want a list of jobs: %s", params, err, got.body)
 	}
 	ids := make([]string, len(jobs))
 	for i, job := range jobs {
@@ -126,7 +126,7 @@ func TestListingInTime(t *testing.T) {
 			jobs := jobquerytest.Varied()
 			<-ctx.Done()
 			if query.Match != nil && query.Match(jobs[0]) || query.Compare != nil && query.Compare(jobs[0], jobs[1]) != 0 {
-				t.Errorf("%s: a job is matched or compared after the time limit", param)
+				t.Errorf("%s: a job was matched or compared after the time limit, want neither", param)
 			}
 			return jobs[:1], 1, nil
 		}}

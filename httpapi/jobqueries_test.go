@@ -103,7 +103,7 @@ func TestTotalCount(t *testing.T) {
 	}
 	got := s.send("HEAD", jobsPath, "", "X-Total-Count: true")
 	if got.header.Get("X-Total-Count") != "25" || got.body != "" {
-		t.Errorf("HEAD: %q, %q", got.header["X-Total-Count"], got.body)
+		t.Errorf("HEAD: got the count %q and the body %q, want 25 and none", got.header["X-Total-Count"], got.body)
 	}
 }
 
@@ -203,12 +203,12 @@ func FuzzJobQuery(f *testing.F) {
 		if err != nil {
 			res := toWire(err, "R1")
 			if res.status != http.StatusBadRequest || strings.Contains(string(res.body), MessageUnavailable) {
-				t.Fatalf("%q: %#v", raw, err)
+				t.Fatalf("%q: got %#v, want an answer for the caller", raw, err)
 			}
 			return
 		}
 		if q.page.number < 1 || q.page.size < 1 || q.page.size > 2000 || q.page.offset() < 0 {
-			t.Fatalf("%q: %+v", raw, q)
+			t.Fatalf("%q: got %+v, want a page within the limits", raw, q)
 		}
 		q.fields.Of(jobquery.Show(jobquery.Job{Record: reindex.Job{}})) // panics on an unknown field
 	})

@@ -44,7 +44,7 @@ func (h *handler) engineFor(fields map[string]json.RawMessage) (Engine, error) {
 		return nil, err
 	}
 	if !given {
-		return nil, invalid("Missing entityType", "Field 'entityType' is required, supported: "+h.engines.entityTypes())
+		return nil, invalid("Missing entityType", "Field 'entityType' is required; supported: "+h.engines.entityTypes())
 	}
 	switch string(fields["rag"]) {
 	case "", no:

@@ -63,12 +63,12 @@ func TestJob(t *testing.T) {
 	}
 	address, err := base.Parse(created.header.Get("Location"))
 	if err != nil || address.Path != jobsPath+"/"+id {
-		t.Errorf("Location %q: %v, %v", created.header["Location"], address, err)
+		t.Errorf("Location %q: got %v, error %v, want the URL of the job", created.header["Location"], address, err)
 	}
 
 	joined := s.send("POST", jobsPath, creation)
 	if joined.status != http.StatusOK || joined.job(t)["id"] != id || joined.header.Get("Location") != "" {
-		t.Errorf("joined: %d %s", joined.status, joined.body)
+		t.Errorf("joined: got %d %s, want 200 and the same job, without Location", joined.status, joined.body)
 	}
 	if got := s.post(full); got.status != http.StatusNoContent {
 		t.Errorf("the older endpoint: %d %s, want %d", got.status, got.body, http.StatusNoContent)
@@ -105,7 +105,7 @@ func TestJob(t *testing.T) {
 		text, _ := metadata[name].(string)
 		when, err := time.Parse(time.RFC3339, text)
 		if err != nil || len(text) != len("2006-01-02T15:04:05.000Z") || time.Since(when) > patience {
-			t.Errorf("%s is %q: %v", name, text, err)
+			t.Errorf("%s is %q, error %v, want a recent time with milliseconds", name, text, err)
 		}
 	}
 	if list := s.send("GET", jobsPath, ""); strings.TrimSpace(list.body) != "["+got.body+"]" {

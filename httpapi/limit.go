@@ -24,7 +24,7 @@ type Rate struct {
 func (r Rate) check(name string) error {
 	if r != (Rate{}) && (r.Every <= 0 || r.Burst < 1) {
 		return fmt.Errorf(
-			"%s is %d at once and one every %v; both must be positive, or both zero for no limit",
+			"%s is %d at once and one every %v; both numbers must be positive, or both zero for no limit",
 			name,
 			r.Burst,
 			r.Every,
@@ -100,7 +100,7 @@ type LimitError struct {
 
 // Error includes the time after which to try again.
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("too many failed authentications, the next try is in %v", e.RetryAfter)
+	return fmt.Sprintf("too many failed authentications; try again in %v", e.RetryAfter)
 }
 
 // LimitFailures returns an [Authorizer] that calls next, and limits how often a client may fail. Each error of next
@@ -108,9 +108,9 @@ func (e *LimitError) Error() string {
 // are not checked, and the error is a [*LimitError]. The clients of the last 16,384 addresses are remembered.
 //
 // clientAddress identifies clients. Nil means [RemoteAddress]. Behind a proxy that is the address of the proxy, which
-// is the same for all clients; there the host must pass a function that reads the header which its own proxy sets. Of
-// an IPv6 address only the first 64 bits count, since a client can choose the others. Of any other text the first 64
-// bytes count. The empty address is not limited.
+// is the same for all clients, so the host must pass a function that reads the header set by its own proxy. Only the
+// first 64 bits of an IPv6 address count, since a client can choose the others. Of a text that is not an IP address the
+// first 64 bytes count. A client with an empty address is not limited.
 func LimitFailures(next Authorizer, limit Rate, clientAddress func(*http.Request) string) (Authorizer, error) {
 	if next == nil {
 		return nil, errors.New("httpapi: LimitFailures needs an Authorizer")

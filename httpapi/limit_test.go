@@ -48,7 +48,7 @@ func TestTriggerRate(t *testing.T) {
 		got := s.send(tc.method, tc.path, tc.body)
 		if got.status != tc.status || (got.message.Message == MessageTooManyTriggers) != tc.limited ||
 			(got.header.Get("Retry-After") == "3600") != tc.limited {
-			t.Errorf("%s %s %s: %d %s %v", tc.method, tc.path, tc.body, got.status, got.body, got.header)
+			t.Errorf("%s %s %s: got %d %s with the headers %v", tc.method, tc.path, tc.body, got.status, got.body, got.header)
 		}
 		if tc.limited &&
 			!slices.Equal(got.message.Details, []string{"Nothing else is wrong with the request", "Try again in 3600 s"}) {
@@ -125,12 +125,12 @@ func TestLimitFailures(t *testing.T) {
 		}
 		for _, address := range []string{"[2001:db8:0:1::1]:1", "192.0.2.1:1", "not-an-address", ""} {
 			if got := ask(address, nil); got != nil {
-				t.Errorf("%s: answered %v", address, got)
+				t.Errorf("%s: got %v, want nil", address, got)
 			}
 		}
 		<-time.After(time.Minute)
 		if got := ask("[2001:db8::1]:1", nil); got != nil {
-			t.Errorf("after a minute: answered %v", got)
+			t.Errorf("after a minute: got %v, want nil", got)
 		}
 	})
 }
@@ -242,10 +242,10 @@ func TestInvalidRates(t *testing.T) {
 	for _, r := range []Rate{{Every: 1}, {Burst: 1}, {Every: -1, Burst: 1}, {Every: 1, Burst: -1}} {
 		_, err := newHandler(&fakeEngine{}, Config{Authorizer: AllowAll, TriggerRate: r})
 		if err == nil || !strings.Contains(err.Error(), "TriggerRate") {
-			t.Errorf("%+v: %v", r, err)
+			t.Errorf("%+v: got error %v, want one about TriggerRate", r, err)
 		}
 		if _, err := LimitFailures(AllowAll, r, nil); err == nil || !strings.Contains(err.Error(), "limit of failures") {
-			t.Errorf("%+v: %v", r, err)
+			t.Errorf("%+v: got error %v, want one about the limit of failures", r, err)
 		}
 	}
 	if _, err := LimitFailures(nil, Rate{}, nil); err == nil {

@@ -133,7 +133,7 @@ func (s *service) urls(path string) (server, token string) {
 	got := s.fetch(path)
 	doc, err := openapi3.NewLoader().LoadFromData([]byte(got.body))
 	if err != nil || len(doc.Servers) != 1 {
-		s.t.Fatalf("%d: %v", got.status, err)
+		s.t.Fatalf("got %d, error %v, want a document with one server", got.status, err)
 	}
 	return doc.Servers[0].URL, doc.Components.SecuritySchemes["OAuth2"].Value.Flows.ClientCredentials.TokenURL
 }
@@ -157,7 +157,7 @@ func TestURLsOfTheDocument(t *testing.T) {
 	} {
 		s := serve(t, &fakeEngine{}, tc.cfg)
 		if server, token := s.urls(tc.path + "/indexing/openapi.json?x=y"); server != tc.server || token != tc.token {
-			t.Errorf("%+v: %q and %q", tc, server, token)
+			t.Errorf("%+v: got the server %q and the token URL %q", tc, server, token)
 		}
 	}
 	if strings.Contains(string(document), "emporix") {
@@ -216,7 +216,7 @@ func TestBesideTheHostsPatterns(t *testing.T) {
 				}
 				got := s.send(http.MethodPut, jobsPath+"/J1", "")
 				if got.status != http.StatusMethodNotAllowed || got.header.Get("Allow") != "GET, HEAD, DELETE" {
-					t.Errorf("%d %v", got.status, got.header)
+					t.Errorf("got %d with the headers %v, want 405 and Allow: GET, HEAD, DELETE", got.status, got.header)
 				}
 			}
 		})
@@ -275,7 +275,7 @@ func TestNilEngines(t *testing.T) {
 		"MuxFunc": Mount(MuxFunc(nil), &fakeEngine{}, Config{Authorizer: AllowAll}),
 	} {
 		if err == nil || !strings.Contains(err.Error(), "nil") {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got error %v, want one about nil", name, err)
 		}
 	}
 }
@@ -294,7 +294,7 @@ func TestInvalidURLs(t *testing.T) {
 	} {
 		cfg.Authorizer = AllowAll
 		if _, err := NewHandler(&fakeEngine{}, cfg); err == nil || strings.Contains(err.Error(), "u:p@") {
-			t.Errorf("%+v: %v", cfg, err)
+			t.Errorf("%+v: got error %v, want one without a password", cfg, err)
 		}
 	}
 }

@@ -106,7 +106,7 @@ func (c Config) checkURLs() []error {
 		u, err := url.ParseRequestURI(p)
 		if err != nil || u.EscapedPath() != p || path.Clean(p) != p || p == "/" || strings.ContainsAny(p, "{}?#") ||
 			!strings.HasPrefix(p, "/") {
-			errs = append(errs, fmt.Errorf("the Prefix is %q, it must be a path such as /api, without a slash at its end", p))
+			errs = append(errs, fmt.Errorf("the Prefix is %q; it must be a path such as /api, without a slash at its end", p))
 		}
 	}
 	for name, text := range map[string]string{"ServerURL": c.ServerURL, "TokenURL": c.TokenURL} {

@@ -35,7 +35,7 @@ func TestDocumentDescribesTheRoutes(t *testing.T) {
 			described--
 			item := doc.Paths.Value(rt.pattern)
 			if item == nil || item.GetOperation(op.method) == nil {
-				t.Errorf("%s %s is not described", op.method, rt.pattern)
+				t.Errorf("the document does not describe %s %s", op.method, rt.pattern)
 				continue
 			}
 			security := doc.Security
@@ -51,7 +51,7 @@ func TestDocumentDescribesTheRoutes(t *testing.T) {
 		}
 	}
 	if described != 0 {
-		t.Errorf("%d operations are described, but not served", described)
+		t.Errorf("%d operations are described, but not served, want none", described)
 	}
 }
 
@@ -149,7 +149,7 @@ func compareJSON(t *testing.T, path []string, want, got any) {
 	if !ok {
 		ours := path[len(path)-1] == "description" && want == ""
 		if !ours && !reflect.DeepEqual(want, got) {
-			t.Errorf("%v is %v, the specification has %v", path, got, want)
+			t.Errorf("%v is %v, want %v as in the specification", path, got, want)
 		}
 		return
 	}
@@ -159,6 +159,6 @@ func compareJSON(t *testing.T, path []string, want, got any) {
 	}
 	// The statuses of an operation must be the same.
 	if path[len(path)-1] == "responses" && len(path) > 2 && len(gotObject) != len(object) {
-		t.Errorf("%v: %v, the specification has %v", path, gotObject, object)
+		t.Errorf("%v is %v, want %v as in the specification", path, gotObject, object)
 	}
 }

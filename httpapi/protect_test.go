@@ -16,7 +16,8 @@ func TestProtect(t *testing.T) {
 	logged := &syncBuffer{}
 	authorize := func(r *http.Request, tenant, scope string) error {
 		if !isTenant(tenant) || scope != ScopeView {
-			t.Errorf("the Authorizer is called for tenant %q and scope %q", tenant, scope)
+			t.Errorf("the Authorizer was called for tenant %q and scope %q, want a valid tenant and the scope for viewing",
+				tenant, scope)
 		}
 		switch r.Header.Get("Authorization") {
 		case "Bearer good":
@@ -84,7 +85,7 @@ func TestProtect(t *testing.T) {
 			(got.header.Get("X-Content-Type-Options") != "nosniff" || got.header.Get("Content-Type") != "application/json") ||
 			(tc.status == 401) != (got.header.Get("WWW-Authenticate") != "" && tc.token != "other") ||
 			(tc.token == "often") != (got.header.Get("Retry-After") == "60") {
-			t.Errorf("%+v: headers %v", tc, got.header)
+			t.Errorf("%+v: got the headers %v, want those of the answer", tc, got.header)
 		}
 	}
 	if log := logged.String(); strings.Count(log, `"route":"GET /search/{tenant}"`) != 9 ||
@@ -104,7 +105,7 @@ func TestProtectNeedsEverything(t *testing.T) {
 		"an Authorizer": second(Protect(next, ScopeView, tenant, Config{})),
 	} {
 		if err == nil {
-			t.Errorf("Protect without %s returns no error", name)
+			t.Errorf("Protect without %s returned no error, want one", name)
 		}
 	}
 }

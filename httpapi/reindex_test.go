@@ -268,7 +268,7 @@ func TestStartOutlivesTheRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := <-result; err != nil {
-		t.Errorf("the engine's context ended with the request: %v", err)
+		t.Errorf("the engine's context ended with the request, with %v, want that it goes on", err)
 	}
 }
 
@@ -300,7 +300,7 @@ func TestEngineFailures(t *testing.T) {
 			if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable ||
 				!slices.Equal(
 					got.message.Details,
-					[]string{"Nothing is wrong with the request, try again later", "Request id: id-1"},
+					[]string{"Nothing is wrong with the request; try again later", "Request id: id-1"},
 				) {
 				t.Errorf("status %d, body %s; want 400 with the request id only", got.status, got.body)
 			}
@@ -324,7 +324,7 @@ func FuzzParseObject(f *testing.F) {
 		if err != nil {
 			var p *problem
 			if !errors.As(err, &p) || p.status != http.StatusBadRequest || fields != nil {
-				t.Fatalf("%q: %v, %#v", body, fields, err)
+				t.Fatalf("%q: got error %v and the fields %#v, want a 400 and no fields", body, fields, err)
 			}
 			return
 		}
@@ -334,7 +334,7 @@ func FuzzParseObject(f *testing.F) {
 		err = checkMode(fields)
 		mode, given := fields["mode"]
 		if accepted := !given || canonical(t, mode) == `"FULL"`; accepted != (err == nil) {
-			t.Fatalf("%q: mode %s, %v", body, mode, err)
+			t.Fatalf("%q: mode %s: got error %v, want one unless the mode is FULL", body, mode, err)
 		}
 	})
 }
@@ -344,7 +344,7 @@ func decodeStrictly(t *testing.T, body []byte) map[string]any {
 	t.Helper()
 	var want map[string]any
 	if err := json.Unmarshal(body, &want); err != nil || want == nil {
-		t.Fatalf("%q was accepted: %v", body, err)
+		t.Fatalf("%q was accepted, want only an object: %v", body, err)
 	}
 	return want
 }

@@ -61,7 +61,7 @@ func TestRollback(t *testing.T) {
 			t.Errorf("%s asks for %+v, want %+v", test.body, r.asked, test.want)
 		}
 		if shown := strings.Contains(got.body, `"generation":"g-1"`); shown != (test.want.Generation != "") {
-			t.Errorf("%s: %s", test.body, got.body)
+			t.Errorf("%s: got %s, want the generation only if it was asked for", test.body, got.body)
 		}
 	}
 	r.joins = true
@@ -131,7 +131,8 @@ func TestRollbackToNothing(t *testing.T) {
 		s := serve(t, &fakeEngine{}, Config{Rollbacks: r}).describe()
 		got := s.send(http.MethodPost, rollbackPath, test.body)
 		if refused := len(r.asked) == 0; refused != (test.want != "") {
-			t.Errorf("%+v, %s: %d jobs began, refused must be %v", test.infos, test.body, len(r.asked), test.want != "")
+			t.Errorf("%+v, %s: %d jobs began, want that the rollback is refused: %v",
+				test.infos, test.body, len(r.asked), test.want != "")
 		}
 		if test.want != "" && (got.status != http.StatusConflict || !strings.Contains(got.body, test.want)) {
 			t.Errorf("%+v, %s: %d %s, want %d", test.infos, test.body, got.status, got.body, http.StatusConflict)

@@ -84,7 +84,7 @@ func TestMethods(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} {
 		got := s.send(method, reindexPath, "")
 		if got.status != http.StatusMethodNotAllowed || got.header.Get("Allow") != "POST" {
-			t.Errorf("%s: status %d, Allow %q", method, got.status, got.header["Allow"])
+			t.Errorf("%s: got status %d, Allow %q, want 405 and POST", method, got.status, got.header["Allow"])
 		}
 	}
 	for method, want := range map[string]int{"GET": 200, "HEAD": 200, "POST": 405, "OPTIONS": 405} {
@@ -94,7 +94,7 @@ func TestMethods(t *testing.T) {
 		}
 	}
 	if started := e.starts(); len(started) > 0 {
-		t.Errorf("started %q", started)
+		t.Errorf("started %q, want nothing", started)
 	}
 }
 

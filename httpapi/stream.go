@@ -15,8 +15,8 @@ const (
 	reconnect = "retry: 2000\n"
 	// reconnectLater sets that time for clients that get one state only.
 	reconnectLater = "retry: 5000\n"
-	// heartbeat is a comment, which clients ignore. Neither has an empty line after it, which some clients would see as an
-	// event.
+	// heartbeat is a comment, which clients ignore. No empty line follows any of these three, since some clients would see
+	// it as an event.
 	heartbeat = ":\n"
 )
 

@@ -118,7 +118,7 @@ func TestHeartbeats(t *testing.T) {
 		c.event()
 		for beats < 20 {
 			if line, ok := c.line(); !ok {
-				t.Fatalf("the stream ended after %v", time.Since(begin))
+				t.Fatalf("the stream ended after %v, want that it goes on", time.Since(begin))
 			} else if line == ":" {
 				beats++
 			}

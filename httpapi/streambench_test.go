@@ -213,7 +213,7 @@ func openPages(b *testing.B, address, id string, pages int) (wait func()) {
 	}
 	return func() {
 		if err := cmd.Wait(); err != nil {
-			b.Errorf("the process of the pages: %v: %s", err, out)
+			b.Errorf("the process of the pages: got error %v, want none: %s", err, out)
 		}
 	}
 }

@@ -68,7 +68,7 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 				}
 			}
 			if e, ok := c.event(); ok {
-				t.Errorf("event %s comes after the shutdown", e.id)
+				t.Errorf("got event %s after the shutdown, want none", e.id)
 			}
 			if log := logged.String(); !strings.Contains(log, "/events") || strings.Contains(log, "error") {
 				t.Errorf("the log is %s, want the request without an error", log)
@@ -86,7 +86,7 @@ func TestTooManyStreams(t *testing.T) {
 	got := s.send("GET", jobsPath+"/J1/events", "")
 	if got.status != http.StatusBadRequest || got.message.Message != MessageTooManyStreams ||
 		got.header.Get("Retry-After") != "5" {
-		t.Errorf("%d %v %s", got.status, got.header, got.body)
+		t.Errorf("got %d %v %s, want 400, too many streams, and Retry-After 5", got.status, got.header, got.body)
 	}
 	if got := s.send("HEAD", jobsPath+"/J1/events", ""); got.status != http.StatusOK { // which takes no place
 		t.Errorf("HEAD: %d, want %d", got.status, http.StatusOK)
@@ -106,7 +106,7 @@ func TestTooManyStreams(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the place is not free in time: %s, HEAD %d", res.Status, got.status)
+			t.Fatalf("the place is not free in time: got %s, and %d for HEAD, want 200", res.Status, got.status)
 		}
 	}
 }

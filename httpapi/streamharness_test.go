@@ -51,7 +51,7 @@ func (s *service) followPath(path, lastEventID string) *stream {
 	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/event-stream" ||
 		res.Header.Get("Cache-Control") != "no-store" ||
 		res.Header.Get("X-Accel-Buffering") != "no" {
-		s.t.Fatalf("%s, headers %v", res.Status, res.Header)
+		s.t.Fatalf("got %s with the headers %v, want an event stream", res.Status, res.Header)
 	}
 	return &stream{s.t, s, res, bufio.NewReader(res.Body), hang}
 }
@@ -64,7 +64,7 @@ func (c *stream) line() (string, bool) {
 	case errors.Is(err, io.EOF) && line == "":
 		return "", false
 	case err != nil:
-		c.t.Fatalf("reading the stream fails after %q: %v", line, err)
+		c.t.Fatalf("reading the stream failed after %q: %v", line, err)
 	}
 	return strings.TrimSuffix(line, "\n"), true
 }
@@ -87,13 +87,13 @@ func (c *stream) event() (e seen, ok bool) {
 		case !ok && e == seen{}:
 			return e, false
 		case !ok || !slices.Contains([]string{"", ":", "retry", "id", "data"}, name):
-			c.t.Fatalf("unexpected line %q (the end: %v) in event %+v", line, !ok, e)
+			c.t.Fatalf("got the line %q (the end: %v) in event %+v, want one of an event", line, !ok, e)
 		case name == "id":
 			e.id = value
 		case name == "data":
 			e.data = value
 		case name == "" && e.id == "" || name == "" && e.data == "":
-			c.t.Fatalf("event %+v lacks an id or data", e)
+			c.t.Fatalf("event %+v has no id or no data", e)
 		case name == "":
 			c.check(&e)
 			return e, true
@@ -107,7 +107,7 @@ func (c *stream) check(e *seen) {
 	var value any
 	err := errors.Join(json.Unmarshal([]byte(e.data), &value), json.Unmarshal([]byte(e.data), &e.eventView))
 	if err != nil {
-		c.t.Fatalf("%q: %v", e.data, err)
+		c.t.Fatalf("%q: got error %v, want JSON", e.data, err)
 	}
 	if err := c.s.doc.Components.Schemas["ReindexJobEvent"].Value.VisitJSON(value); err != nil {
 		c.t.Errorf("%s: not as documented: %v", e.data, err)
@@ -121,10 +121,10 @@ func (c *stream) until(wanted func(seen) bool) seen {
 	for {
 		e, ok := c.event()
 		if !ok {
-			c.t.Fatalf("the stream ended after %q", last)
+			c.t.Fatalf("the stream ended after %q, want another event", last)
 		}
 		if e.id == last {
-			c.t.Errorf("%q was sent twice in a row", last)
+			c.t.Errorf("got event %q twice in a row, want once", last)
 		}
 		if last = e.id; wanted(e) {
 			return e

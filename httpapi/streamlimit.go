@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// freeStreams is the number of streams that get events without a longer interval.
+// freeStreams is the number of streams that one interval between two events can serve. Twice as many streams get twice
+// the interval, and so on.
 const freeStreams = 50
 
 // streamSlots manages the places of event streams. A tenant may have all the places that no other tenant wants. If no
@@ -59,8 +60,8 @@ func (s *streamSlots) open() int {
 	return s.taken
 }
 
-// spread returns the time between two events of a stream. It is interval for few streams, and grows with their number
-// so that all streams together get about as many events as freeStreams.
+// spread returns the time between two events of a stream. It is interval for few streams. It grows with their number,
+// so that all streams together get about as many events as freeStreams streams do at that interval.
 func (s *streamSlots) spread(interval time.Duration) time.Duration {
 	return interval * time.Duration(max(1, s.open()/freeStreams))
 }

@@ -66,7 +66,7 @@ func TestStreamsThatCannotBeFlushed(t *testing.T) {
 				t.Errorf("the first event is %+v, want one before the end", first)
 			}
 			if e, ok := s.follow(id, first.id).event(); ok && e.id == first.id {
-				t.Errorf("the client gets %s, which it has already", e.id)
+				t.Errorf("the client got event %s again, want only new ones", e.id)
 			}
 			close(step)
 			await(t, e, "acme", id)
@@ -167,10 +167,11 @@ func TestNothingIsWrittenWithoutABody(t *testing.T) {
 			body, err := io.ReadAll(res.Body)
 			_ = res.Body.Close()
 			if err != nil || len(body) > 0 || res.StatusCode != tc.status || (res.ProtoMajor == 2) != http2 {
-				t.Errorf("%s %s: %s %s %q, %v", tc.method, tc.path, res.Proto, res.Status, body, err)
+				t.Errorf("%s %s: got %s %s %q, error %v, want the status without a body",
+					tc.method, tc.path, res.Proto, res.Status, body, err)
 			}
 			if tc.method != http.MethodHead && res.Header.Get("Content-Type") != "" {
-				t.Errorf("%s %s: headers %v", tc.method, tc.path, res.Header)
+				t.Errorf("%s %s: got the headers %v, want no Content-Type", tc.method, tc.path, res.Header)
 			}
 		}
 		srv.Close()
@@ -215,7 +216,7 @@ func TestShareOfStreams(t *testing.T) {
 			continue
 		}
 		if e, ok := c.event(); ok {
-			t.Errorf("acme's stream %d has not ended: event %s", i, e.id)
+			t.Errorf("acme's stream %d sent event %s, want its end", i, e.id)
 		}
 	}
 	if !refused("acme") || !refused("globex") {

@@ -48,7 +48,7 @@ func (s *service) tenants(query string, headers ...string) string {
 	if got.status != http.StatusOK {
 		s.t.Errorf("%q: %d %s, want 200", query, got.status, got.body)
 	} else if err := json.Unmarshal([]byte(got.body), &views); err != nil {
-		s.t.Errorf("%q: %v", query, err)
+		s.t.Errorf("%q: got error %v, want a list of tenants", query, err)
 	}
 	var names []string
 	for _, v := range views {
@@ -139,7 +139,7 @@ func TestTenantsUnknown(t *testing.T) {
 func TestNoTenants(t *testing.T) {
 	authorize := func(r *http.Request, tenant, _ string) error {
 		if !isTenant(tenant) {
-			t.Errorf("the Authorizer was asked about %q", tenant)
+			t.Errorf("the Authorizer was asked about %q, want a valid tenant", tenant)
 		}
 		switch r.Header.Get("Authorization") {
 		case "all":
@@ -206,7 +206,7 @@ func TestOperationsAreAuthorized(t *testing.T) {
 		for _, op := range rt.operations {
 			own := rt.pattern == tenantsPath
 			if op.authorizes != own || op.scope != "" && !own && !slices.Contains(strings.Split(rt.pattern, "/"), "{tenant}") {
-				t.Errorf("%s %s: nobody checks the scope %s", op.method, rt.pattern, op.scope)
+				t.Errorf("%s %s: the scope %s is not checked for a tenant", op.method, rt.pattern, op.scope)
 			}
 		}
 	}

@@ -50,7 +50,7 @@ func invalid(message string, details ...string) *problem {
 
 // unavailable is the 400 for a request that failed through no fault of the caller.
 func unavailable(requestID string) *problem {
-	return invalid(MessageUnavailable, "Nothing is wrong with the request, try again later", "Request id: "+requestID)
+	return invalid(MessageUnavailable, "Nothing is wrong with the request; try again later", "Request id: "+requestID)
 }
 
 // tooManyTriggers is the 400 for a request that came too soon.
@@ -67,7 +67,7 @@ func tooManyFailures(wait time.Duration) *problem {
 	return p
 }
 
-// seconds rounds up, so that a client that waits so long has waited long enough.
+// seconds returns a time in whole seconds. It rounds up, so that a client never waits too little.
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
 }

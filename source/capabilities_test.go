@@ -145,7 +145,7 @@ func TestLocateAndFind(t *testing.T) {
 		}
 		finder, ok := reindex.As[reindex.Finder](test.src)
 		if !ok {
-			t.Errorf("%s is not a Finder", name)
+			t.Errorf("%s is not a Finder, want one", name)
 			continue
 		}
 		if got := yields(finder.Find(t.Context(), tenant, ids...)); !slices.Equal(got, test.found) {
@@ -161,7 +161,7 @@ func TestLocateAndFind(t *testing.T) {
 		"Concat": source.Concat(s, bare(s)),
 	} {
 		if _, ok := reindex.As[reindex.Finder](src); ok {
-			t.Errorf("%s of a source that is not a Finder is one", name)
+			t.Errorf("%s of a source that is not a Finder is one, want none", name)
 		}
 	}
 	_, err := open(t, source.Concat(bare(s), bare(s))).(reindex.Locator).Locate(t.Context(), "a")

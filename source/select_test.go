@@ -54,7 +54,7 @@ func TestSelectAndExclude(t *testing.T) {
 	for _, body := range []string{``, `{"x":1`, `[{"x":1}]`, `"x"`, `null`} {
 		got := bodies(t, func(s reindex.Source) (reindex.Source, error) { return source.Exclude(s, "x") }, body)[0]
 		if got != "p "+body {
-			t.Errorf("%s became %s", body, got)
+			t.Errorf("%s became %s, want it unchanged", body, got)
 		}
 	}
 }
@@ -70,7 +70,7 @@ func TestPaths(t *testing.T) {
 		"a*": "whole segment", "*a": "whole segment", "***": "whole segment", `a\`: "ends with a backslash",
 	} {
 		if _, err := source.Select(nil, path); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v", path, err)
+			t.Errorf("%q: got error %v", path, err)
 		}
 	}
 	if _, err := source.Exclude(nil); err == nil {
@@ -78,7 +78,7 @@ func TestPaths(t *testing.T) {
 	}
 	for _, path := range []string{`\*`, `a\.b`, `a\\`, "**.**", "*.*"} {
 		if _, err := source.Select(nil, path); err != nil {
-			t.Errorf("%q: %v", path, err)
+			t.Errorf("%q: got error %v, want none", path, err)
 		}
 	}
 }

@@ -208,7 +208,7 @@ func TestEstimates(t *testing.T) {
 		}
 		e, ok := reindex.As[reindex.Estimator](snap)
 		if !ok {
-			t.Errorf("%s does not estimate", name)
+			t.Errorf("%s does not estimate, want an Estimator", name)
 			continue
 		}
 		n, err := e.Estimate(t.Context())
@@ -248,7 +248,7 @@ func TestErrors(t *testing.T) {
 			}
 		}
 		if n != 3 || !errors.Is(failed, broken) || !strings.Contains(failed.Error(), `product "p3"`) {
-			t.Errorf("%s: %d products, error %v", name, n, failed)
+			t.Errorf("%s: got %d products, error %v, want 3 and the error with the product", name, n, failed)
 		}
 	}
 	parts := open(t, source.Concat(s, brokenParts{broken})).(reindex.Splitter)

@@ -43,7 +43,8 @@ func run(verbose bool, only string, paths []string) (over bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	files, err := exec.CommandContext(context.Background(), "git", append([]string{"ls-files", "--"}, paths...)...).Output() //nolint:gosec // the caller's own arguments
+	args := append([]string{"ls-files", "--"}, paths...)
+	files, err := exec.CommandContext(context.Background(), "git", args...).Output() //nolint:gosec // the caller's own arguments
 	if err != nil {
 		return false, fmt.Errorf("git ls-files: %w", err)
 	}
@@ -61,9 +62,11 @@ func run(verbose bool, only string, paths []string) (over bool, err error) {
 	}
 	over = show("long lines", c.long, limits, whole) || over
 	fmt.Fprintf(os.Stdout, "%.2f %% of %d lines of Go are over 120 columns\n", 100*float64(c.long)/float64(max(1, c.lines)), c.lines)
-	for _, a := range allowed.unused(whole && only == "") {
-		fmt.Fprintf(os.Stdout, "allow: remove %q, which matches nothing any more\n", a)
-		over = true
+	if whole && only == "" {
+		for _, a := range allowed.unused() {
+			fmt.Fprintf(os.Stdout, "allow: remove %q, which no longer matches anything\n", a)
+			over = true
+		}
 	}
 	return over, nil
 }
@@ -89,7 +92,12 @@ func (c *counter) read(name string) error {
 	case ".go":
 		texts = goTexts(content)
 		long, lines := longLines(content)
-		c.long, c.lines = c.long+long, c.lines+lines
+		c.long, c.lines = c.long+len(long), c.lines+lines
+		for _, line := range long {
+			if c.verbose && c.only == "" {
+				fmt.Fprintf(os.Stdout, "%s:%d: over 120 columns\n", name, line)
+			}
+		}
 	case ".md":
 		texts = markdownTexts(string(content))
 	}
@@ -183,6 +191,7 @@ func readAllowed() (*allowance, error) {
 	return &allowance{rows, map[int]bool{}}, err
 }
 
+// has reports whether a match is an exception.
 func (a *allowance) has(rule, path, around string) bool {
 	for i, row := range a.rows {
 		if row[0] == rule && row[1] == path && strings.Contains(around, row[2]) {
@@ -193,9 +202,10 @@ func (a *allowance) has(rule, path, around string) bool {
 	return false
 }
 
-func (a *allowance) unused(looked bool) (rows []string) {
+// unused returns the exceptions that no text has needed.
+func (a *allowance) unused() (rows []string) {
 	for i, row := range a.rows {
-		if looked && !a.used[i] {
+		if !a.used[i] {
 			rows = append(rows, strings.Join(row, "\t"))
 		}
 	}

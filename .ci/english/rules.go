@@ -6,23 +6,24 @@ import (
 	"strings"
 )
 
-// rule is a phrase that is avoided.
+// rule is a phrase to avoid.
 type rule struct {
 	name    string
 	pattern *regexp.Regexp
-	// behind and before match the texts after and before a match that make it acceptable.
-	behind, before *regexp.Regexp
+	// A match is acceptable if the text after it matches after, or the text before it matches before.
+	after, before *regexp.Regexp
 	// proseOnly means that strings are not checked. A string may be a part of a sentence, in which the phrase is right.
 	proseOnly bool
 }
 
+// rules has the phrases to avoid. The comment on each of them has the words to use instead.
 var rules = []rule{
 	// "cannot"
-	{name: "can not", pattern: regexp.MustCompile(`(?i)\bcan not\b`), behind: regexp.MustCompile(`^ only\b`)},
+	{name: "can not", pattern: regexp.MustCompile(`(?i)\bcan not\b`), after: regexp.MustCompile(`^ only\b`)},
 	// "is not valid"
 	{
 		name: "is no", pattern: regexp.MustCompile(`\b(is|are|was|were|be) no\b`),
-		behind: regexp.MustCompile(`^ (longer|more|less|one)\b`), before: regexp.MustCompile(`(?i)\b(there|there can|there must|there may) $`),
+		after: regexp.MustCompile(`^ (longer|more|less|one)\b`), before: regexp.MustCompile(`(?i)\b(there|there can|there must|there may) $`),
 	},
 	// "is not one"
 	{name: "is none", pattern: regexp.MustCompile(`\b(is|are|was|were) none\b`), before: regexp.MustCompile(`(?i)\b(there|what there) $`)},
@@ -41,7 +42,7 @@ var rules = []rule{
 	{name: "takes for", pattern: regexp.MustCompile(`(?i)\b(taken for|takes? (it|them|one|this|that|what|every|an?) (\w+ ){0,2}for (an?|one|the|what|granted)\b)`)},
 	// "reports whether", "the value of", "the reason"
 	{name: "what is", pattern: regexp.MustCompile(`\bwhat (is|are|was|were)\b`), proseOnly: true},
-	// A noun as the subject.
+	// a noun as the subject
 	{name: "What …", pattern: regexp.MustCompile(`(?:^|[.:;] )What (\w+)`), proseOnly: true},
 	// "anyone who"
 	{name: "whoever", pattern: regexp.MustCompile(`(?i)\bwhoever\b`)},
@@ -64,7 +65,7 @@ func (r rule) find(t text) (all []found) {
 		return nil
 	}
 	for _, at := range r.pattern.FindAllStringIndex(t.words, -1) {
-		if r.behind != nil && r.behind.MatchString(t.words[at[1]:]) || r.before != nil && r.before.MatchString(t.words[:at[0]]) {
+		if r.after != nil && r.after.MatchString(t.words[at[1]:]) || r.before != nil && r.before.MatchString(t.words[:at[0]]) {
 			continue
 		}
 		if r.proseOnly && isQuestion(t.words[at[0]:]) {

@@ -118,15 +118,16 @@ func markdownTexts(content string) (texts []text) {
 	return texts
 }
 
-// longLines returns the number of lines over 120 columns and the number of all lines. Both are 0 for a generated file.
-func longLines(content []byte) (long, lines int) {
+// longLines returns the numbers of the lines over 120 columns, and the count of all lines. A generated file counts as
+// empty.
+func longLines(content []byte) (long []int, lines int) {
 	if generated.Match(content) {
-		return 0, 0
+		return nil, 0
 	}
 	for line := range bytes.Lines(content) {
 		lines++
 		if utf8.RuneCount(bytes.TrimRight(line, "\n")) > 120 {
-			long++
+			long = append(long, lines)
 		}
 	}
 	return long, lines

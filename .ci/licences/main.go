@@ -152,5 +152,5 @@ func classify(text string) (string, error) {
 			return k.licence, nil
 		}
 	}
-	return "", fmt.Errorf("the licence is unknown; add a sentence of it to known: %.80q", text)
+	return "", fmt.Errorf("unknown licence; read it, and add one of its sentences to known: %.80q", text)
 }

@@ -8,14 +8,14 @@ import (
 	"productindex/source/jsonl"
 )
 
-// loader loads a file's products into an index, which may use the empty folder dir. If it fails, it leaves nothing
-// open.
+// loader loads the products of a file into an index, which may use the empty folder dir. If a loader fails, it leaves
+// nothing open.
 type loader func(ctx context.Context, file, dir string) (loaded, error)
 
 // loaded is an index at the end of a load.
 type loaded struct {
-	products int64 // that a search finds
-	// search returns the number of products that it finds. If it is nil, queries are not measured.
+	products int64 // the number of products that a search can find
+	// search returns the number of products that match the words. If search is nil, queries are not measured.
 	search func(ctx context.Context, words string) (hits uint64, err error)
 	close  func() error
 }
@@ -23,7 +23,7 @@ type loaded struct {
 // nothing closes an index that need not be closed.
 func nothing() error { return nil }
 
-// backend is an index that can be loaded in two ways.
+// backend is an index that can be loaded through the engine, or with its own library alone.
 type backend struct{ engine, library loader }
 
 var backends = map[string]backend{

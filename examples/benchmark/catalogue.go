@@ -82,8 +82,8 @@ func prepare(name string, products int, dir string) (catalogue, error) {
 	return c, os.WriteFile(c.queries, content, 0o600)
 }
 
-// firsts writes the first product of each id of a file. Of several products with one id the engine keeps the first and
-// a library the last, which the benchmark does not compare.
+// firsts writes the first product of each id of a file. The benchmark leaves out the others, since the engine would
+// keep the first of several products with one id, and a library the last.
 func firsts(file string, write func([]byte) error) error {
 	ids := map[string]bool{}
 	return eachLine(file, func(id string, line []byte) error {
@@ -95,7 +95,7 @@ func firsts(file string, write func([]byte) error) error {
 	})
 }
 
-// isReal reports whether a catalogue is one of the real ones.
+// isReal reports whether a catalogue is one of the real catalogues, which are not part of the repository.
 func isReal(name string) bool { return name == "pcparts" || name == "retail" }
 
 // path returns the file of a catalogue that is not generated.

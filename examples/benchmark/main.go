@@ -49,7 +49,7 @@ type options struct {
 	json       bool
 	cpuprofile string
 
-	child job // of a child process: what it measures
+	child job // the task, if this is a child process
 }
 
 // job is the task of a child process.
@@ -75,7 +75,7 @@ func parse(args []string) (options, error) {
 		"pcparts",
 		"the products: pcparts or retail, from ../shared/data or the folder that "+dataVariable+
 			" names; multilingual, which is generated; or a file of JSON objects with a string \"id\", one "+
-			"per line; .gz is fine",
+			"per line, which may be compressed as .gz",
 	)
 	flags.IntVar(
 		&o.products,

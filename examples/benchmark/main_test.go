@@ -64,7 +64,7 @@ func output(t *testing.T, args ...string) string {
 	w.Close()
 	text := <-read
 	if err != nil {
-		t.Fatalf("%q: %v", args, err)
+		t.Fatalf("%q: got error %v, want none", args, err)
 	}
 	return string(text)
 }
@@ -75,7 +75,7 @@ func TestCompare(t *testing.T) {
 	for _, name := range []string{"bleve", "null"} {
 		lines := strings.Split(strings.TrimSpace(output(t, "-backend", name, "-catalogue", file, "-rounds", "1")), "\n")
 		if last := lines[len(lines)-1]; !strings.HasPrefix(last, "ratio=") {
-			t.Errorf("%s: the last line is %q", name, last)
+			t.Errorf("%s: the last line is %q, want one that begins with ratio=", name, last)
 		}
 	}
 }
@@ -116,7 +116,7 @@ func TestJSON(t *testing.T) {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&got); err != nil {
-		t.Fatalf("%v in %s", err, text)
+		t.Fatalf("got error %v, want only known fields in %s", err, text)
 	}
 	if got.Products != 400 || len(got.Rounds) != 1 || got.Backend != "bleve" || got.CPUs < 1 || got.Ratio <= 0 {
 		t.Errorf("the result is %s, want one round of bleve with 400 products", text)
@@ -187,7 +187,7 @@ func TestResize(t *testing.T) {
 			original, _, _ := strings.Cut(id, "-")
 			times[original]++
 			if !bytes.Contains(line, []byte(`"Product `+original+`"`)) {
-				t.Errorf("product %s is %s", id, line)
+				t.Errorf("product %s is %s, want a copy of a product with another id", id, line)
 			}
 			return nil
 		})
@@ -204,7 +204,7 @@ func TestResize(t *testing.T) {
 			}
 		}
 		if last := fmt.Sprintf("p%d", (n%10-1)*10/max(n%10, 1)); n%10 > 0 && times[last] != n/10+1 {
-			t.Errorf("%d products do not come from the whole catalogue: %v", n, times)
+			t.Errorf("%d products: the ids occur %v times, want those of the whole catalogue", n, times)
 		}
 	}
 	if _, err := withID([]byte(`{"name":"a","id":"a"}`), "a", "a-1"); err == nil {
@@ -248,12 +248,12 @@ func TestFlags(t *testing.T) {
 		{"-scale", "10", "-products", "5"},
 	} {
 		if _, err := parse(args); err == nil {
-			t.Errorf("parse accepts %q", args)
+			t.Errorf("parse accepts %q, want an error", args)
 		}
 	}
 	for _, args := range [][]string{{"-catalogue", "no-such-file"}, {"-load", "other"}} {
 		if err := run(args); err == nil {
-			t.Errorf("run accepts %q", args)
+			t.Errorf("run accepts %q, want an error", args)
 		}
 	}
 }

@@ -62,29 +62,15 @@ func measureInChild(ctx context.Context, o options, c catalogue, load string, ro
 		return result{}, err
 	}
 	args := []string{
-		"-backend",
-		o.backend,
-		"-load",
-		load,
-		"-file",
-		c.file,
-		"-queries",
-		c.queries,
-		"-settle",
-		o.settle.String(),
+		"-backend", o.backend, "-load", load, "-file", c.file, "-queries", c.queries, "-settle", o.settle.String(),
 	}
 	if o.cpuprofile != "" {
-		args = append(
-			args,
-			"-profile",
-			filepath.Join(o.cpuprofile, fmt.Sprintf("%s-%d-%s-%d.pprof", o.backend, c.products, load, round)),
-		)
+		file := fmt.Sprintf("%s-%d-%s-%d.pprof", o.backend, c.products, load, round)
+		args = append(args, "-profile", filepath.Join(o.cpuprofile, file))
 	}
 	cmd := exec.CommandContext(ctx, self, args...)
-	cmd.Env = append(
-		os.Environ(),
-		"TMPDIR="+filepath.Dir(c.queries),
-	) // this process removes the folder, also if the child is killed
+	// This process removes the folder of the queries, even if the child is killed.
+	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Dir(c.queries))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// size has the results of the loads of one number of products.
+// size has the results for one number of products.
 type size struct {
 	Products int      `json:"products"`
 	Bytes    int64    `json:"bytes"`

@@ -13,7 +13,7 @@ import (
 
 // client calls the endpoints of one tenant.
 type client struct {
-	base  string // the URL before reindex-jobs
+	base  string // the URL of the tenant's endpoints, with a slash at its end
 	token string
 }
 
@@ -47,9 +47,9 @@ func (j *job) ended() bool { return j.Status == "SUCCESS" || j.Status == "FAILUR
 // callTimeout limits every call except event streams.
 const callTimeout = time.Minute
 
-// call sends a request with body as JSON, unless it is nil. It decodes the answer into into, unless that is nil, and
-// returns the headers.
-func (c *client) call(ctx context.Context, method, path string, body, into any) (http.Header, error) {
+// call sends a request with body as JSON, unless body is nil. It decodes the answer into result, unless result is nil,
+// and returns the headers.
+func (c *client) call(ctx context.Context, method, path string, body, result any) (http.Header, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	request, err := c.request(ctx, method, path, body)
@@ -64,10 +64,10 @@ func (c *client) call(ctx context.Context, method, path string, body, into any) 
 	if response.StatusCode >= http.StatusMultipleChoices {
 		return nil, answerError(response)
 	}
-	if into == nil {
+	if result == nil {
 		return response.Header, nil
 	}
-	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+	if err := json.NewDecoder(response.Body).Decode(result); err != nil {
 		return nil, fmt.Errorf("%s %s: the answer is not JSON of a reindex endpoint; check -url: %w",
 			method, request.URL.Redacted(), err)
 	}
@@ -103,7 +103,7 @@ type serverError struct {
 }
 
 func (e *serverError) Error() string {
-	return fmt.Sprintf("the server answers %s: %s", e.status,
+	return fmt.Sprintf("the server answered %s: %s", e.status,
 		strings.Join(append([]string{e.message}, e.details...), "; "))
 }
 

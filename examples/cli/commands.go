@@ -91,7 +91,7 @@ func (a *app) list(ctx context.Context, args []string) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.note, "%d of %s jobs\n", len(jobs), header.Get("X-Total-Count"))
+	fmt.Fprintf(a.note, "shown: %d of %s jobs\n", len(jobs), header.Get("X-Total-Count"))
 	return nil
 }
 
@@ -128,7 +128,7 @@ func (j *job) took() string {
 
 // outcome returns the numbers of indexed, rejected and duplicate products.
 func (j *job) outcome() string {
-	return fmt.Sprintf("%d products indexed, %d rejected, %d duplicates", j.Indexed, j.Rejected, j.Duplicates)
+	return fmt.Sprintf("%d indexed, %d rejected, %d duplicate", j.Indexed, j.Rejected, j.Duplicates)
 }
 
 // expected returns the expected number of products: with "about" if it is an estimate, and "?" if it is not known.
@@ -164,7 +164,7 @@ func (a *app) failures(ctx context.Context, args []string) error {
 		fmt.Fprintln(a.out, line)
 	}
 	listed, all := header.Get("X-Total-Count"), header.Get("X-Rejected-Count")
-	fmt.Fprintf(a.note, "%d of %s listed products; %s were rejected in total\n", len(rejected), listed, all)
+	fmt.Fprintf(a.note, "shown: %d of %s listed products; rejected in total: %s\n", len(rejected), listed, all)
 	return nil
 }
 

@@ -30,7 +30,7 @@ const usage = `usage: cli [-url URL] -tenant TENANT COMMAND
   list [-q CONDITIONS] [-sort FIELDS] [-page N] [-size N]
                                                      list jobs
   failures [-page N] [-size N] ID                    list the products that a job rejected
-  difference ID                                      show the difference of a job's index to the live one
+  difference ID                                      compare a job's index with the live one
   cancel ID                                          ask a job to stop
   generations                                        list the live index and the kept ones
   rollback [-to NAME] [-dry-run] [-difference] [-follow]
@@ -64,7 +64,7 @@ type app struct {
 	note io.Writer // for progress and notes
 }
 
-// run executes a command line. Its error is flag.ErrHelp if the command line asked for help, which it has printed.
+// run executes a command line. If the command line asks for help, run prints it and returns flag.ErrHelp.
 func run(ctx context.Context, args []string, token string, out, note io.Writer) error {
 	a := &app{out: out, note: note}
 	flags := a.newFlags("cli")
@@ -125,7 +125,7 @@ func (a *app) parse(flags *flag.FlagSet, args []string) ([]string, error) {
 func (a *app) only(n int, flags *flag.FlagSet, args []string) ([]string, error) {
 	rest, err := a.parse(flags, args)
 	if err == nil && len(rest) != n {
-		err = a.misused(fmt.Sprintf("%s has %d arguments; it needs %d", flags.Name(), len(rest), n))
+		err = a.misused(fmt.Sprintf("%s: the number of arguments is %d; it must be %d", flags.Name(), len(rest), n))
 	}
 	return rest, err
 }

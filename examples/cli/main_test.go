@@ -37,21 +37,21 @@ func TestTriggerAndFollow(t *testing.T) {
 	s := newShop(t, 1)
 	id := s.trigger(t)
 	close(s.hold)
-	const end = "SUCCESS: 99 products indexed, 1 rejected, 0 duplicates\n"
+	const end = "SUCCESS: 99 indexed, 1 rejected, 0 duplicate\n"
 	out, note, err := s.cli(t.Context(), "trigger", "-follow")
 	if err != nil || !strings.HasSuffix(out, "\n"+end) {
-		t.Errorf("%s%s%v", out, note, err)
+		t.Errorf("got %s%serror %v, want a success at the end", out, note, err)
 	}
 	if !strings.HasSuffix(note, strings.ToLower(end)) || strings.ContainsAny(note, "\r█") { // the bar is for terminals
 		t.Errorf("standard error is %q, want the end without a bar", note)
 	}
 	if out, _, err := s.cli(t.Context(), "follow", id); err != nil || out != end {
-		t.Errorf("%s%v", out, err)
+		t.Errorf("got %serror %v, want a success", out, err)
 	}
 	if out, note, err := s.cli(t.Context(), "failures", id); err != nil || !strings.HasPrefix(out, "p0: ") ||
 		!strings.HasSuffix(out, " (acme.jsonl, line 1)\n") ||
-		note != "1 of 1 listed products; 1 were rejected in total\n" {
-		t.Errorf("%s%s%v", out, note, err)
+		note != "shown: 1 of 1 listed products; rejected in total: 1\n" {
+		t.Errorf("got %s%serror %v, want the rejected product, its place and the counts", out, note, err)
 	}
 }
 
@@ -62,12 +62,12 @@ func TestFollowAFailure(t *testing.T) {
 	out, _, err := s.cli(t.Context(), "trigger", "-follow")
 	id := strings.TrimSpace(out)
 	if err == nil || !strings.Contains(err.Error(), "job "+id+" ended as FAILURE: not published, rule \"rejected\"") {
-		t.Errorf("%s%v", out, err)
+		t.Errorf("got %serror %v, want the reason of the failure", out, err)
 	}
 	out, _, err = s.cli(t.Context(), "failures", id)
 	lines := regexp.MustCompile(`(?m)^p0: .* \(acme.jsonl, line 1\)$|^p10: .*[^)\n]$`).FindAllString(out, -1)
 	if err != nil || len(lines) != 2 {
-		t.Errorf("%s%v", out, err)
+		t.Errorf("got %serror %v, want 2 rejected products", out, err)
 	}
 }
 
@@ -75,14 +75,14 @@ func TestCancelAndList(t *testing.T) {
 	s := newShop(t, 0)
 	id := s.trigger(t)
 	if out, _, err := s.cli(t.Context(), "cancel", id); err != nil || out != id+" was asked to stop\n" {
-		t.Errorf("%s%v", out, err)
+		t.Errorf("got %serror %v, want that the job was asked to stop", out, err)
 	}
 	if _, _, err := s.cli(t.Context(), "follow", id); err == nil ||
 		!strings.Contains(err.Error(), reindex.ErrCancelled.Error()) {
 		t.Errorf("follow: error %v, want %v", err, reindex.ErrCancelled)
 	}
 	if _, _, err := s.cli(t.Context(), "cancel", id); err == nil ||
-		!strings.Contains(err.Error(), "the server answers 409 Conflict: The job has ended") {
+		!strings.Contains(err.Error(), "the server answered 409 Conflict: The job has ended") {
 		t.Errorf("cancel of an ended job: error %v, want the server's 409", err)
 	}
 	close(s.hold)
@@ -93,12 +93,12 @@ func TestCancelAndList(t *testing.T) {
 	row := regexp.MustCompile(
 		`(?m)^` + id + ` +PRODUCT +FAILURE, \w+ +0 +0 +0 +0 +\? +20\d\d-.* \d[\d.]*m?s +the reindex was cancelled$`,
 	)
-	if err != nil || note != "1 of 1 jobs\n" || !row.MatchString(out) {
-		t.Errorf("%s%s%v", out, note, err)
+	if err != nil || note != "shown: 1 of 1 jobs\n" || !row.MatchString(out) {
+		t.Errorf("got %s%serror %v, want the job that succeeded", out, note, err)
 	}
 	out, note, err = s.cli(t.Context(), "list", "-sort", "status:desc", "-size", "1", "-page", "2")
-	if err != nil || note != "1 of 2 jobs\n" || !strings.Contains(out, id) {
-		t.Errorf("%s%s%v", out, note, err)
+	if err != nil || note != "shown: 1 of 2 jobs\n" || !strings.Contains(out, id) {
+		t.Errorf("got %s%serror %v, want the job that was cancelled", out, note, err)
 	}
 }
 
@@ -107,7 +107,7 @@ func TestRollback(t *testing.T) {
 	close(s.hold)
 	_, _, err := s.cli(t.Context(), "rollback", "-follow")
 	if err == nil || !strings.Contains(err.Error(), "409 Conflict: There is nothing to go back to") {
-		t.Errorf("rollback with nothing to go back to: %v", err)
+		t.Errorf("rollback with nothing to go back to: got error %v, want a 409", err)
 	}
 	var made []string
 	for range 2 {
@@ -122,7 +122,7 @@ func TestRollback(t *testing.T) {
 		rows := regexp.MustCompile(`(?m)^(\S+) +(live|kept) +100 +\d+ +20\d\d-\S+ \S+ +(?:-|20\d\d-\S+ \S+) +(\w+)$`).
 			FindAllStringSubmatch(out, -1)
 		if err != nil || len(rows) != 2 || rows[0][2] != "live" || rows[0][3] != first || rows[1][3] != second {
-			t.Fatalf("%s%v", out, err)
+			t.Fatalf("got %serror %v, want a live generation and a kept one", out, err)
 		}
 		return []string{rows[0][1], rows[1][1]}
 	}
@@ -130,7 +130,7 @@ func TestRollback(t *testing.T) {
 	out, _, err := s.cli(t.Context(), "rollback", "-dry-run", "-follow")
 	const end = "SUCCESS: the previous index is complete and has all changes; this was a dry run"
 	if err != nil || !strings.Contains(out, end) {
-		t.Errorf("%s%v", out, err)
+		t.Errorf("got %serror %v, want a dry run that succeeds", out, err)
 	}
 	list(made[1], made[0])
 	for range 2 { // the second time, the generation is live already
@@ -141,7 +141,7 @@ func TestRollback(t *testing.T) {
 	}
 	out, _, err = s.cli(t.Context(), "list", "-q", "mode:ROLLBACK status:SUCCESS")
 	if err != nil || strings.Count(out, "PRODUCT, rollback") != 3 {
-		t.Errorf("%s%v", out, err)
+		t.Errorf("got %serror %v, want 3 rollbacks", out, err)
 	}
 }
 
@@ -186,9 +186,9 @@ func TestFollowComesBack(t *testing.T) {
 		return true
 	}
 	out, note, err := s.cli(t.Context(), "follow", id)
-	if err != nil || out != "SUCCESS: 100 products indexed, 0 rejected, 0 duplicates\n" ||
+	if err != nil || out != "SUCCESS: 100 indexed, 0 rejected, 0 duplicate\n" ||
 		!strings.HasSuffix(note, "\n"+strings.ToLower(out)) {
-		t.Errorf("%s%s%v", out, note, err)
+		t.Errorf("got %s%serror %v, want each state once, and a success", out, note, err)
 	}
 	if known := "IN_PROGRESS-0-"; !slices.Equal(s.streams, []string{"", known, known, known, known, known, known}) {
 		t.Errorf("the client sent the Last-Event-IDs %q, want none and then %s", s.streams, known)
@@ -208,7 +208,7 @@ func TestFollowIsInterrupted(t *testing.T) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
 	if job, err := s.engine.Job(t.Context(), "acme", id); err != nil || job.Status.Ended() {
-		t.Errorf("the job is %s, %v", job.Status, err)
+		t.Errorf("the job is %s, error %v, want it in progress", job.Status, err)
 	}
 }
 
@@ -218,19 +218,19 @@ func TestErrors(t *testing.T) {
 	other := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(other.Close)
 	for _, test := range []struct{ url, token, args, want string }{
-		{s.URL, token, "list -q x:y", "the server answers 400 Bad Request: Invalid q; At character 1: "},
-		{s.URL, token, "list -page 0", "the server answers 400 Bad Request: Invalid pageNumber; "},
+		{s.URL, token, "list -q x:y", "the server answered 400 Bad Request: Invalid q; At character 1: "},
+		{s.URL, token, "list -page 0", "the server answered 400 Bad Request: Invalid pageNumber; "},
 		{
 			s.URL, token, "trigger -type CATEGORY",
-			"the server answers 400 Bad Request: Unsupported entityType; Supported entity types: PRODUCT",
+			"the server answered 400 Bad Request: Unsupported entityType; Supported entity types: PRODUCT",
 		},
-		{s.URL, token, "follow NONE", "the server answers 404 Not Found: Not found; There is no such job"},
-		{s.URL, token, "cancel NONE", "the server answers 404 Not Found: Not found; There is no such job"},
-		{s.URL, token, "failures NONE", "the server answers 404 Not Found: Not found; There is no such job"},
-		{s.URL, token, "failures a/../b", "the server answers 404 Not Found: Not found; There is no such job"},
-		{s.URL, "", "trigger", "the server answers 401 Unauthorized: Invalid access token"},
-		{s.URL, "wrong", "follow NONE", "the server answers 401 Unauthorized: Invalid access token"},
-		{other.URL, token, "list", "the server answers 404 Not Found: 404 page not found"},
+		{s.URL, token, "follow NONE", "the server answered 404 Not Found: Not found; There is no such job"},
+		{s.URL, token, "cancel NONE", "the server answered 404 Not Found: Not found; There is no such job"},
+		{s.URL, token, "failures NONE", "the server answered 404 Not Found: Not found; There is no such job"},
+		{s.URL, token, "failures a/../b", "the server answered 404 Not Found: Not found; There is no such job"},
+		{s.URL, "", "trigger", "the server answered 401 Unauthorized: Invalid access token"},
+		{s.URL, "wrong", "follow NONE", "the server answered 401 Unauthorized: Invalid access token"},
+		{other.URL, token, "list", "the server answered 404 Not Found: 404 page not found"},
 		{"http://127.0.0.1:1", token, "list", "connection refused"},
 	} {
 		args := append([]string{"-url", test.url + "/", "-tenant", "acme"}, strings.Fields(test.args)...)
@@ -239,7 +239,7 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s: %v, want %q", test.args, err, test.want)
 		}
 		if err != nil && strings.Contains(err.Error(), token) {
-			t.Errorf("%s: the error has the token: %v", test.args, err)
+			t.Errorf("%s: got error %v, want one without the token", test.args, err)
 		}
 	}
 }
@@ -254,7 +254,7 @@ func TestUsage(t *testing.T) {
 		var note bytes.Buffer
 		err := run(t.Context(), strings.Fields(args), token, io.Discard, &note)
 		if !errors.Is(err, errUsage) || !strings.Contains(note.String(), "usage: cli") {
-			t.Errorf("%s: %v, %s", args, err, &note)
+			t.Errorf("%s: got error %v with the output %s, want errUsage and the usage", args, err, &note)
 		}
 	}
 }
@@ -268,7 +268,7 @@ func TestHelp(t *testing.T) {
 		var out, note bytes.Buffer
 		err := run(t.Context(), strings.Fields(args), token, &out, &note)
 		if !errors.Is(err, flag.ErrHelp) || out.String() != usage || note.Len() > 0 {
-			t.Errorf("%s: %v, %s%s", args, err, &out, &note)
+			t.Errorf("%s: got error %v with the output %s%s, want flag.ErrHelp and the usage", args, err, &out, &note)
 		}
 	}
 }
@@ -290,7 +290,7 @@ func TestBar(t *testing.T) {
 	end()
 	for _, want := range []string{"in_progress, load, 7s left", "█", "(5/10)", "published, seal", "(12/12)"} {
 		if !strings.Contains(note.String(), want) {
-			t.Errorf("the bar lacks %q: %q", want, &note)
+			t.Errorf("the bar has no %q: %q", want, &note)
 		}
 	}
 }

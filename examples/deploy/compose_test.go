@@ -127,6 +127,6 @@ func TestDockerfile(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(build, "go build", "go build -n", 1))
 	cmd.Dir = filepath.Join("..", "..")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%s: %v\n%s", build, err, out)
+		t.Errorf("%s: got error %v, want a server that compiles:\n%s", build, err, out)
 	}
 }

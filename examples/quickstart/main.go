@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"github.com/blevesearch/bleve/v2"
-	hits "github.com/blevesearch/bleve/v2/search"
+	"github.com/blevesearch/bleve/v2/search"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
@@ -79,7 +79,7 @@ func run(ctx context.Context) (err error) {
 	if err := httpapi.Mount(mux, engine, httpapi.Config{Authorizer: httpapi.AllowAll}); err != nil {
 		return err
 	}
-	page, err := console.New(&console.Config{Search: search(index), Authorizer: httpapi.AllowAll})
+	page, err := console.New(&console.Config{Search: searchBox(index), Authorizer: httpapi.AllowAll})
 	if err != nil {
 		return err
 	}
@@ -152,8 +152,11 @@ func trigger(ctx context.Context, address string) error {
 // follow shows the progress of the newest job until it ends.
 func follow(ctx context.Context, engine *reindex.Engine) error {
 	jobs, _, err := engine.Jobs(ctx, tenant, reindex.JobQuery{Limit: 1})
-	if err != nil || len(jobs) == 0 {
-		return fmt.Errorf("no job of tenant %s: %w", tenant, err)
+	if err != nil {
+		return err
+	}
+	if len(jobs) == 0 {
+		return fmt.Errorf("tenant %s has no job", tenant)
 	}
 	job := jobs[0]
 	bar := progressbar.NewOptions64(max(job.Expected, 1),
@@ -197,7 +200,11 @@ func find(ctx context.Context, index *bleveindex.Index, text string) error {
 	if result.Total == 0 {
 		return fmt.Errorf("nothing found for %q", text)
 	}
-	fmt.Printf("\n%s: %d hits", text, result.Total)
+	hits := "hits"
+	if result.Total == 1 {
+		hits = "hit"
+	}
+	fmt.Printf("\n%s: %d %s", text, result.Total, hits)
 	for _, word := range query.Explanation().Words {
 		if word.Corrected != nil {
 			fmt.Printf(", with %s for %s", strings.Join(word.Corrected, " or "), word.Word)
@@ -213,8 +220,8 @@ func find(ctx context.Context, index *bleveindex.Index, text string) error {
 	return nil
 }
 
-// search returns the console's search. The text may end in the beginning of a word.
-func search(index *bleveindex.Index) func(context.Context, string, string) (console.Found, error) {
+// searchBox returns the console's search. The last word of the text may be the beginning of a word.
+func searchBox(index *bleveindex.Index) func(context.Context, string, string) (console.Found, error) {
 	return func(ctx context.Context, tenant, text string) (console.Found, error) {
 		query := bleveindex.Query(text, &bleveindex.QueryOptions{Prefix: true})
 		request := bleve.NewSearchRequest(query)
@@ -233,9 +240,9 @@ func search(index *bleveindex.Index) func(context.Context, string, string) (cons
 	}
 }
 
-// marked returns the first of the fields that contains found words, with these words marked. If there is none, it
-// returns the first field as it is.
-func marked(hit *hits.DocumentMatch, fields ...string) string {
+// marked returns the first of the fields in which words were found, with these words marked. If there is none, it
+// returns the first field unchanged.
+func marked(hit *search.DocumentMatch, fields ...string) string {
 	for _, field := range fields {
 		if fragments := hit.Fragments[field]; len(fragments) > 0 {
 			return fragments[0]
@@ -247,6 +254,6 @@ func marked(hit *hits.DocumentMatch, fields ...string) string {
 const next = `
 What next?
   go run ./examples/server          serves your own catalogues: one file of JSON lines per tenant
-  go run ./examples/benchmark -h    compares the engine with a loop over the index's own library
+  go run ./examples/benchmark -h    compares the engine with the index's own library
   README.md                         the lines that embed it, and a table of the packages
 `

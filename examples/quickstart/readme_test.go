@@ -118,7 +118,7 @@ func TestReadmeModule(t *testing.T) {
 				cmd.Env = append(cmd.Env, "GOFLAGS=")
 			}
 			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("%s: %v: %s", command, err, out)
+				t.Errorf("%s: got error %v, want none: %s", command, err, out)
 			}
 		}
 	}

@@ -42,7 +42,7 @@ func TestAcidProcesses(t *testing.T) {
 	for i := range shopWriters {
 		writers.Go(func() {
 			if err := s.edit(ctx, i); err != nil && ctx.Err() == nil {
-				t.Errorf("writer %d: %v", i, err)
+				t.Errorf("writer %d: got error %v, want none", i, err)
 			}
 		})
 	}
@@ -109,7 +109,7 @@ func newShop(t *testing.T, elasticsearchURL, jobs string) *shop {
 	}
 	j, _ := s.servers[0].trigger(t, s.tenant)
 	if end := s.servers[0].awaitEnd(t, s.tenant, j.ID); end.Status != "SUCCESS" {
-		t.Fatalf("the first job is %+v", end)
+		t.Fatalf("the first job is %+v, want SUCCESS", end)
 	}
 	return s
 }
@@ -256,12 +256,12 @@ func (s *shop) assertEqual(t *testing.T) {
 	}
 	for id, name := range want {
 		if live, ok := got[id]; !ok || live != name {
-			t.Errorf("product %s is %q in the index (found: %v), and %q in the database", id, live, ok, name)
+			t.Errorf("product %s is %q in the index (found: %v), want %q as in the database", id, live, ok, name)
 		}
 		delete(got, id)
 	}
 	if len(got) > 0 {
-		t.Errorf("the index also has %v, which the database lacks", got)
+		t.Errorf("the index also has %v, want only the products of the database", got)
 	}
 }
 

@@ -25,7 +25,7 @@ func TestLimits(t *testing.T) {
 		{"secret-token", http.StatusForbidden},
 	} {
 		if status, body := s.do(t, http.MethodPost, "/indexing/acme/reindex", step.token); status != step.status {
-			t.Errorf("%+v: got %d %s", step, status, body)
+			t.Errorf("%+v: got %d %s, want the status of the step", step, status, body)
 		}
 	}
 	s.stop(t)

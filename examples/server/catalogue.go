@@ -119,7 +119,7 @@ func (c catalogue) openCSV() (reindex.Source, error) {
 	case size == len(c.CSV.Comma):
 		cfg.Comma = comma
 	default:
-		return nil, fmt.Errorf("PRODUCTINDEX_CSV_COMMA is %q, it must be one character, or tab", c.CSV.Comma)
+		return nil, fmt.Errorf("PRODUCTINDEX_CSV_COMMA is %q; it must be one character, or tab", c.CSV.Comma)
 	}
 	switch c.CSV.Quotes {
 	case "strict":
@@ -128,7 +128,7 @@ func (c catalogue) openCSV() (reindex.Source, error) {
 	case "none":
 		cfg.NoQuotes = true
 	default:
-		return nil, fmt.Errorf("PRODUCTINDEX_CSV_QUOTES is %q, it must be strict, lazy or none", c.CSV.Quotes)
+		return nil, fmt.Errorf("PRODUCTINDEX_CSV_QUOTES is %q; it must be strict, lazy or none", c.CSV.Quotes)
 	}
 	if !strings.EqualFold(c.CSV.Encoding, "utf-8") {
 		encoding, err := htmlindex.Get(c.CSV.Encoding)

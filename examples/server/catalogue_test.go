@@ -55,7 +55,7 @@ func serveAndFind(t *testing.T, environment map[string]string, want int64) {
 	}
 	s := start(t, append(list, "PRODUCTINDEX_INDEX="+t.TempDir())...)
 	if status, body := s.do(t, http.MethodPost, "/indexing/acme/reindex", ""); status != http.StatusNoContent {
-		t.Fatalf("the reindex answers %d: %s", status, body)
+		t.Fatalf("the reindex was answered with %d %s, want 204", status, body)
 	}
 	s.await(t, "reindex succeeded", &struct{}{})
 	if n := s.total(t, "/search/acme"); n != want {

@@ -78,7 +78,7 @@ func (c config) joinFleet(
 ) (opened, error) {
 	role, ok := map[string]fleet.Role{"trigger": fleet.Trigger, "worker": fleet.Worker, "both": fleet.Both}[c.Fleet.Role]
 	if !ok {
-		return opened{}, fmt.Errorf("PRODUCTINDEX_FLEET is %q, it must be trigger, worker or both", c.Fleet.Role)
+		return opened{}, fmt.Errorf("PRODUCTINDEX_FLEET is %q; it must be trigger, worker or both", c.Fleet.Role)
 	}
 	if !strings.HasPrefix(c.Jobs, "postgres://") && !strings.HasPrefix(c.Jobs, "postgresql://") {
 		return opened{}, errors.New(

@@ -79,7 +79,7 @@ func TestFleet(t *testing.T) {
 		status, body := trigger.send(t, http.MethodPut, "/indexing/acme/products/p-000001", "",
 			`{"id":"p-000001","name":"glove"}`)
 		if status >= http.StatusMultipleChoices {
-			t.Errorf("an edit is answered with %d: %s", status, body)
+			t.Errorf("an edit was answered with %d %s, want a success", status, body)
 		}
 		if err := servers[1].cmd.Process.Kill(); err != nil {
 			t.Error(err)
@@ -107,7 +107,7 @@ func TestFleet(t *testing.T) {
 	}
 	goBack(t, trigger, search)
 	if status, body := trigger.do(t, http.MethodGet, "/readyz", ""); status != http.StatusOK {
-		t.Errorf("/readyz answers %d: %s", status, body)
+		t.Errorf("/readyz answered %d %s, want 200", status, body)
 	}
 	for range servers[1].log { // until the server that was killed has ended
 	}
@@ -123,20 +123,20 @@ func goBack(t *testing.T, trigger *server, search func(q question) found) {
 	t.Helper()
 	j, _ := trigger.trigger(t, "acme")
 	if end := trigger.awaitEnd(t, "acme", j.ID); end.Status != "SUCCESS" {
-		t.Fatalf("the second job is %+v", end)
+		t.Fatalf("the second job is %+v, want SUCCESS", end)
 	}
 	if n := search(question{Text: "glove"}).Total; n != 0 {
 		t.Errorf("after the second reindex, %d products have the edit, want none", n)
 	}
 	status, body := trigger.send(t, http.MethodPost, "/indexing/acme/rollback", "", "")
 	if status != http.StatusAccepted {
-		t.Fatalf("a rollback is answered with %d: %s", status, body)
+		t.Fatalf("a rollback was answered with %d %s, want 202", status, body)
 	}
 	if err := json.Unmarshal([]byte(body), &j); err != nil {
 		t.Fatal(err)
 	}
 	if end := trigger.awaitEnd(t, "acme", j.ID); end.Status != "SUCCESS" {
-		t.Fatalf("the rollback is %+v", end)
+		t.Fatalf("the rollback is %+v, want SUCCESS", end)
 	}
 	if n, all := search(question{Text: "glove"}).Total, search(question{}).Total; n != 1 || all != fleetSize {
 		t.Errorf("after the rollback, %d of %d products have the edit, want 1 of %d", n, all, fleetSize)

@@ -20,12 +20,12 @@ func TestGoldenQueries(t *testing.T) {
 	write(queries, "acme.golden.json", `{"queries":[{"query":"sock","atLeast":2}]}`)
 	s := start(t, "PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_INDEX="+t.TempDir(), "PRODUCTINDEX_GOLDEN="+queries)
 	if status, body := s.do(t, http.MethodPost, "/indexing/acme/reindex", ""); status != http.StatusNoContent {
-		t.Fatalf("the reindex answers %d: %s", status, body)
+		t.Fatalf("the reindex was answered with %d %s, want 204", status, body)
 	}
 	s.await(t, "reindex failed", &struct{}{})
 	_, jobs := s.do(t, http.MethodGet, "/indexing/acme/reindex-jobs", "")
 	if !strings.Contains(jobs, `query \"sock\" finds 1 products, want at least 2`) {
-		t.Errorf("the jobs lack the query and its result: %s", jobs)
+		t.Errorf("got the jobs %s, want one with the query and its result", jobs)
 	}
 	if status, _ := s.do(t, http.MethodGet, "/search/acme", ""); status != http.StatusNotFound {
 		t.Errorf("a search answers %d, want 404", status)

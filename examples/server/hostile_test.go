@@ -48,7 +48,7 @@ func newIssuer(t *testing.T) *issuer {
 			return
 		case "/keys":
 		default:
-			t.Errorf("the server requested %s", r.URL)
+			t.Errorf("the server requested %s, want only the issuer's keys", r.URL)
 		}
 		keys := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{KeyID: "k1", Algorithm: "ES256", Use: "sig", Key: key.Public()}}}
 		if err := json.NewEncoder(w).Encode(keys); err != nil {
@@ -176,7 +176,7 @@ func (s *server) attack(t *testing.T, h hostile) {
 	}
 	if isJSON &&
 		(response.Header.Get("X-Content-Type-Options") != "nosniff" || response.Header.Get("Cache-Control") != "no-store") {
-		t.Errorf("%s: the headers %v lack nosniff or no-store", h.name, response.Header)
+		t.Errorf("%s: got the headers %v, want nosniff and no-store", h.name, response.Header)
 	}
 }
 
@@ -191,7 +191,7 @@ func checkLog(t *testing.T, s *server, requests []hostile) {
 		log.WriteString(text + "\n")
 	}
 	if err := s.cmd.Wait(); err != nil {
-		t.Errorf("after SIGTERM: %v", err)
+		t.Errorf("after SIGTERM, the server ended with %v, want no error", err)
 	}
 	if len(s.access) < 60 {
 		t.Errorf("%d requests are in the log, want at least 60", len(s.access))
@@ -204,12 +204,12 @@ func checkLog(t *testing.T, s *server, requests []hostile) {
 			found++
 			for _, secret := range match[1:] {
 				if secret != "" && strings.Contains(log.String(), secret) {
-					t.Errorf("%s: the token is in the log", h.name)
+					t.Errorf("%s: the token is in the log, want it nowhere", h.name)
 				}
 			}
 		}
 	}
 	if found < 60 || strings.Contains(log.String(), staticToken) {
-		t.Errorf("only %d tokens were looked for, or the static token is in the log", found)
+		t.Errorf("looked for %d tokens, want at least 60, and no static token in the log", found)
 	}
 }

@@ -31,7 +31,7 @@ func (j job) ended() bool { return j.Status == "SUCCESS" || j.Status == "FAILURE
 func decode[T any](t *testing.T, status int, body string) (decoded T) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(body), &decoded); err != nil || status >= http.StatusBadRequest {
-		t.Fatalf("the server answers %d: %s", status, body)
+		t.Fatalf("the server answered %d %s, want a job or jobs", status, body)
 	}
 	return decoded
 }
@@ -67,7 +67,7 @@ func (s *server) awaitEnd(t *testing.T, tenant, id string) job {
 		select {
 		case <-ticker.C:
 		case <-over:
-			t.Fatalf("after %v the job is %+v", patience, s.job(t, tenant, id))
+			t.Fatalf("after %v the job is %+v, want one that has ended", patience, s.job(t, tenant, id))
 		}
 	}
 }

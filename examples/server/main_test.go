@@ -88,7 +88,7 @@ func (s *server) await(t *testing.T, text string, to any) {
 		select {
 		case line, ok := <-s.log:
 			if !ok {
-				t.Fatalf("the server ended before it logged %q", text)
+				t.Fatalf("the server ended, want that it first logs %q", text)
 			}
 			if strings.Contains(line, text) {
 				if err := json.Unmarshal([]byte(line), to); err != nil {
@@ -114,7 +114,7 @@ func (s *server) stop(t *testing.T) []string {
 		lines = append(lines, line)
 	}
 	if err := s.cmd.Wait(); err != nil {
-		t.Errorf("after SIGTERM: %v", err)
+		t.Errorf("after SIGTERM, the server ended with %v, want no error", err)
 	}
 	return lines
 }
@@ -155,7 +155,7 @@ func (s *server) total(t *testing.T, path string) int64 {
 	var answer found
 	status, body := s.do(t, http.MethodGet, path, "")
 	if status != http.StatusOK || json.Unmarshal([]byte(body), &answer) != nil {
-		t.Fatalf("%s answers %d: %s", path, status, body)
+		t.Fatalf("%s answered %d %s, want 200 and hits", path, status, body)
 	}
 	return answer.Total
 }
@@ -185,7 +185,7 @@ func TestServer(t *testing.T) {
 	}
 	for tenant, n := range sizes {
 		if status, body := s.do(t, http.MethodPost, "/indexing/"+tenant+"/reindex", ""); status != http.StatusNoContent {
-			t.Fatalf("the reindex of %s answers %d: %s", tenant, status, body)
+			t.Fatalf("the reindex of %s was answered with %d %s, want 204", tenant, status, body)
 		}
 		var end struct {
 			Indexed int    `json:"indexed"`
@@ -348,7 +348,7 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%s: got error %v, want %q in %s", test.env, err, test.want, out)
 		}
 		if strings.Contains(string(out), "s3cret") {
-			t.Errorf("%s: the output has a secret: %s", test.env, out)
+			t.Errorf("%s: the output has a secret, want none: %s", test.env, out)
 		}
 	}
 }

@@ -47,7 +47,7 @@ func TestBrokenCatalogues(t *testing.T) {
 			t.Errorf("%s: got the message %q, want one with %q and without the folder", tenant, message, want)
 		}
 		if tenant == "bad" && !strings.Contains(failures, "bad.jsonl, line 2") {
-			t.Errorf("%s: the failures %s lack the line of the bad product", tenant, failures)
+			t.Errorf("%s: got the failures %s, want the line of the bad product", tenant, failures)
 		}
 	}
 }
@@ -86,7 +86,7 @@ func TestFailingIndexes(t *testing.T) {
 		}
 		for _, secret := range []string{"hidden", "hunter2", "127.0.0.1"} {
 			if strings.Contains(message+failures, secret) {
-				t.Errorf("callers see %s in %q or %s", secret, message, failures)
+				t.Errorf("callers see %s in %q or %s, want it in neither", secret, message, failures)
 			}
 		}
 		s.stop(t)
@@ -103,7 +103,7 @@ func (s *server) fail(t *testing.T, tenant string) (message, failures string) {
 		Message string `json:"message"`
 	}
 	if err := json.Unmarshal([]byte(body), &job); err != nil || status != http.StatusCreated {
-		t.Fatalf("%s: creating the job: got %d %s", tenant, status, body)
+		t.Fatalf("%s: creating the job: got %d %s, want 201 and a job", tenant, status, body)
 	}
 	path := "/indexing/" + tenant + "/reindex-jobs/" + job.ID
 	if status, events := s.do(t, http.MethodGet, path+"/events", ""); status != http.StatusOK { // the events end with the job

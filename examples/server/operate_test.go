@@ -58,7 +58,7 @@ func TestOperations(t *testing.T) {
 	expect(http.MethodPost, "/indexing/acme/reindex", "", http.StatusNoContent, "")
 	select {
 	case event := <-events:
-		t.Errorf("a paused run has ended: %s", event)
+		t.Errorf("got the event %s of a paused run, want none", event)
 	default:
 	}
 	expect(http.MethodPut, "/indexing/acme/throttle", `{}`, http.StatusOK, `"paused":false`)

@@ -78,7 +78,7 @@ func TestSearchAnswersWithProducts(t *testing.T) {
 		`"corrected":["socks"]`,
 	} {
 		if !strings.Contains(string(encoded), part) {
-			t.Errorf("the response lacks %s: %s", part, encoded)
+			t.Errorf("the response has no %s: %s", part, encoded)
 		}
 	}
 }
@@ -93,7 +93,7 @@ func TestInvalidQuestions(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := read(values); err == nil {
-			t.Errorf("read accepts %s", query)
+			t.Errorf("read accepts %s, want an error", query)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func testOneRun(t *testing.T, c *cluster) {
 	for id := range ids {
 		for _, s := range c.servers {
 			if end := s.awaitEnd(t, c.tenant, id); end.Status != "SUCCESS" {
-				t.Errorf("the job is %+v", end)
+				t.Errorf("the job is %+v, want SUCCESS", end)
 			}
 		}
 	}
@@ -113,7 +113,7 @@ func testKilledRunner(t *testing.T, c *cluster) {
 		case end.Status == "SUCCESS": // the server was killed after the end of the job
 			c.assertLive(t, rev)
 		case !strings.Contains(end.Message, "did not renew"):
-			t.Errorf("the job is %+v", end)
+			t.Errorf("the job is %+v, want one that did not renew its lease", end)
 		case end.Metadata.ModifiedAt.Sub(killed) > 10*sharedLease: // even a busy machine is faster
 			t.Errorf("the job ended %v after its process was killed, want at most %v: %+v",
 				end.Metadata.ModifiedAt.Sub(killed), 10*sharedLease, end)
@@ -162,7 +162,7 @@ func (c *cluster) killAt(t *testing.T, victim, at int) (id string, killed time.T
 		case <-ticker.C:
 			ended = c.servers[1-victim].job(t, c.tenant, j.ID).ended()
 		case <-over:
-			t.Fatalf("the run neither ends nor reaches event %d", at)
+			t.Fatalf("the run neither ended nor reached event %d, want one of them", at)
 		}
 	}
 	_ = s.cmd.Process.Kill() // unless it was killed at the event
@@ -204,7 +204,7 @@ func testPausedRunner(t *testing.T, c *cluster, p pause) {
 	c.write(t, "newer")
 	newer := takeOver(t, other, c.tenant)
 	if end := other.awaitEnd(t, c.tenant, newer.ID); end.Status != "SUCCESS" {
-		t.Errorf("the other server's job is %+v", end)
+		t.Errorf("the other server's job is %+v, want SUCCESS", end)
 	}
 	c.assertLive(t, "newer")
 

@@ -78,13 +78,13 @@ func stopAmidstEvents(t *testing.T, end func(stop func(), listener net.Listener)
 	end(stop, listener)
 	events, err := io.ReadAll(response.Body)
 	if err != nil || !strings.HasPrefix(string(events), "retry: ") {
-		t.Errorf("got %s, error %v, with the events %s", response.Status, err, events)
+		t.Errorf("got %s, error %v, with the events %s; want a stream", response.Status, err, events)
 	}
 	close(hold)
 	if err := <-ended; !errors.Is(err, want) {
 		t.Error(err)
 	}
 	if job, err := engine.Job(t.Context(), "acme", job.ID); err != nil || job.Status != reindex.StatusSuccess {
-		t.Errorf("the job ended as %s, %v", job.Status, err)
+		t.Errorf("the job is %s, error %v, want SUCCESS", job.Status, err)
 	}
 }

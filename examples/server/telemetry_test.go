@@ -86,7 +86,7 @@ func TestTelemetry(t *testing.T) {
 	s.await(t, `"reindex succeeded"`, &published)
 	trace, err := hex.DecodeString(published.Trace)
 	if err != nil || len(trace) != 16 {
-		t.Fatalf("the trace of the run is %q", published.Trace)
+		t.Fatalf("the trace of the run is %q, want 16 bytes", published.Trace)
 	}
 	link, err := hex.DecodeString(span)
 	if err != nil {
@@ -98,6 +98,6 @@ func TestTelemetry(t *testing.T) {
 	c.await(t, "/v1/metrics", "reindex.run.duration")
 	s.stop(t)
 	if !strings.Contains(strings.Join(s.access, ""), caller) {
-		t.Errorf("no line of the access log has the caller's trace:\n%s", strings.Join(s.access, "\n"))
+		t.Errorf("got the access log\n%s\nwant a line with the caller's trace", strings.Join(s.access, "\n"))
 	}
 }

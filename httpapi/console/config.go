@@ -71,7 +71,7 @@ func (c Config) validate() error {
 	var errs []error
 	u, err := url.Parse(c.API)
 	if err != nil || u.Scheme != "" || u.Host != "" || strings.ContainsAny(c.API, `?#\`) {
-		errs = append(errs, fmt.Errorf("API is %q, it must be a path on the console's own server", c.API))
+		errs = append(errs, fmt.Errorf("API is %q; it must be a path on the console's own server", c.API))
 	}
 	if c.Search != nil && c.Authorizer == nil {
 		errs = append(errs, errors.New("a Search needs an Authorizer; httpapi.AllowAll lets everybody search"))

@@ -69,7 +69,7 @@ func TestFiles(t *testing.T) {
 	}
 	_ = fs.WalkDir(web, "web", func(name string, entry fs.DirEntry, _ error) error {
 		if name = strings.TrimPrefix(name, "web/"); !entry.IsDir() && name != "index.html" && !found[name] {
-			t.Errorf("no file refers to %s", name)
+			t.Errorf("no file refers to %s, want each file used", name)
 		}
 		return nil
 	})
@@ -125,7 +125,7 @@ func TestPage(t *testing.T) {
 		body := ask(t, tc.cfg, http.MethodGet, "/shop/console/").Body.String()
 		for _, want := range tc.want {
 			if !strings.Contains(body, want) {
-				t.Errorf("%+v: the page lacks %s", tc.cfg, want)
+				t.Errorf("%+v: the page has no %s", tc.cfg, want)
 			}
 		}
 	}
@@ -213,7 +213,7 @@ func TestSearch(t *testing.T) {
 		t.Errorf("searched for %q, want acme:wool socks", asked)
 	}
 	if !strings.Contains(logged.String(), "secret host") {
-		t.Errorf("the log lacks the reason: %s", &logged)
+		t.Errorf("the log is %s, want the reason", &logged)
 	}
 }
 
@@ -228,7 +228,7 @@ func TestSources(t *testing.T) {
 		body, err := web.ReadFile(name)
 		text := strings.ReplaceAll(string(body), "http://www.w3.org/2000/svg", "")
 		if found := forbidden.FindString(text); found != "" {
-			t.Errorf("%s has %s, which is forbidden", name, found)
+			t.Errorf("%s has %s, want nothing of the kind", name, found)
 		}
 		if lines := strings.Count(text, "\n"); lines > 300 {
 			t.Errorf("%s has %d lines, want at most 300", name, lines)

@@ -163,10 +163,10 @@ func TestClientCredentialsFlow(t *testing.T) {
 					t.Errorf("%+v: got %d %s, challenge %q", tc, status, body, challenge)
 				}
 				if status != http.StatusNoContent && s.started(t, "acme") != before {
-					t.Errorf("%+v: a run was started", tc)
+					t.Errorf("%+v: a run was started, want none", tc)
 				}
 				if log := s.logged(); token != "" && strings.Contains(log, token) || strings.Contains(log, "ERROR") {
-					t.Errorf("%+v: the log has the token or an error: %s", tc, log)
+					t.Errorf("%+v: the log is %s, want neither the token nor an ERROR", tc, log)
 				}
 			}
 			if s.started(t, "acme") == 0 || s.started(t, "globex") != 0 {
@@ -282,7 +282,7 @@ func TestServerIsDown(t *testing.T) {
 		}
 		if log := s.logged(); strings.Contains(log, tc.token) || strings.Contains(log, "s3cr3t") ||
 			!strings.Contains(log, server.issuer) {
-			t.Errorf("the log has a secret, or lacks the issuer: %s", log)
+			t.Errorf("the log is %s, want the issuer and no secret", log)
 		}
 		if s.started(t, "acme") != 0 {
 			t.Error("a run was started")

@@ -233,7 +233,7 @@ func (a *authServer) revoke(t *testing.T, client *http.Client, id, token string)
 	}
 	defer response.Body.Close()
 	if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK {
-		t.Fatalf("revocation: %s %s", response.Status, body)
+		t.Fatalf("revocation: got %s %s, want 200", response.Status, body)
 	}
 }
 

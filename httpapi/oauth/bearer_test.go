@@ -103,7 +103,7 @@ func FuzzAuthorization(f *testing.F) {
 		r.Header["Authorization"] = []string{value}
 		token, err := bearer(r.Header)
 		if err == nil && (!grammar.MatchString(token) || !strings.HasSuffix(value, " "+token)) {
-			t.Fatalf("%q: the token %q does not conform to the grammar", value, token)
+			t.Fatalf("%q: got the token %q, want one of the grammar", value, token)
 		}
 		if want := regexp.MustCompile(`^(?i:bearer) +[A-Za-z0-9._~+/-]+=*$`).MatchString(value) &&
 			len(token) <= maxTokenBytes; want != (err == nil) &&
@@ -113,10 +113,10 @@ func FuzzAuthorization(f *testing.F) {
 		for _, authorize := range []httpapi.Authorizer{byKeys, byHash} {
 			err := authorize(r, "acme", httpapi.ScopeManage)
 			if err == nil {
-				t.Fatalf("%q is accepted", value)
+				t.Fatalf("%q is accepted, want an error", value)
 			}
 			if len(token) > 20 && strings.Contains(err.Error(), token) {
-				t.Fatalf("the error has the token %q: %v", token, err)
+				t.Fatalf("the token %q is in the error %v, want it nowhere", token, err)
 			}
 		}
 	})

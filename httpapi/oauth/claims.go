@@ -13,25 +13,26 @@ import (
 // Claims has the places of a token's tenants and scopes among its claims. [JWT] and [Introspection] read them alike.
 // Tenant or Grant is required.
 //
-// A place is the literal name of a claim: "tenant", "https://shop.example/tenant". If the claim is inside of another
-// one, the place is a JSON Pointer through objects (RFC 6901), which begins with a slash: "/realm_access/roles",
+// A place is the literal name of a claim: "tenant", "https://shop.example/tenant". If the claim is inside another one,
+// the place is a JSON Pointer through objects (RFC 6901), which begins with a slash: "/realm_access/roles",
 // "/ext/tenant". In a pointer, ~1 stands for a slash in a name, and ~0 for a tilde. The value at a place is a string or
-// an array of strings; other elements of the array do not count. A pointer that ends in "/*" also reads the names of an
-// object's members, as Keycloak lists organizations, and Zitadel roles: "/organization/*".
+// an array of strings; other elements of the array do not count. A pointer that ends with "/*" also reads the names of
+// an object's members, in which Keycloak lists organizations, and Zitadel roles: "/organization/*".
 type Claims struct {
 	// Tenant is the place of the tenant or the tenants. They are compared with the path's tenant as they are.
 	Tenant string
 
-	// Scopes are the places of the scopes: of scopes, roles, permissions, groups. The scopes of all places count. A string
-	// is a list of words; a string of an array is one word, spaces included. Default: scope or, if it is missing, scp.
+	// Scopes are the places of the scopes, which may also be called roles, permissions or groups. The scopes of all places
+	// count. A string at a place is a list of words. A string in an array is one word, including its spaces. Default:
+	// scope or, if it is missing, scp.
 	Scopes []string
 
 	// ScopeNames are the authorization server's names of scopes, by scope:
 	//
 	//	map[string][]string{httpapi.ScopeManage: {"Catalog.ReadWrite.All", "catalog-admin"}}
 	//
-	// A scope that is a key here has these names only: its own name does not count unless it is among them. Every other
-	// scope has its own name.
+	// A scope that is a key has only the names in its list: its own name does not count unless it is in the list. Every
+	// other scope has its own name.
 	ScopeNames map[string][]string
 
 	// Grant, if it is set, has the last word. It gets all claims, and the grant that the fields above have found in them,

@@ -19,5 +19,5 @@ func isPositive[T int | time.Duration](name string, value T) error {
 	if value >= 0 {
 		return nil
 	}
-	return fmt.Errorf("%s is %v, it must be positive", name, value)
+	return fmt.Errorf("%s is %v; it must be positive", name, value)
 }

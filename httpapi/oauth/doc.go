@@ -24,7 +24,7 @@
 // A request without a valid token gets [httpapi.ErrInvalidToken] or, if the token has expired but is valid otherwise,
 // [httpapi.ErrExpiredToken]: 401. A token of another tenant, and one without the scope, get an [httpapi.ScopeError]:
 // 403. These two answers are the same, so that callers cannot find out which tenants exist. The texts of the errors are
-// for the host's log. They give the reason, such as the name of a missing claim, and hold nothing of the token.
+// for the host's log. They give the reason, such as the name of a missing claim, and contain nothing of the token.
 //
 // If the authorization server does not answer, or its answer is not valid, an Authorizer cannot decide. It then returns
 // another error, and the answer is 403 with [httpapi.MessageNotAuthorized]. The contract has no 503, and 401 would make

@@ -21,8 +21,8 @@ type endpoint struct {
 	allowHTTP bool
 }
 
-// newEndpoint checks the URL. The endpoint has a copy of the client that follows no redirects: with them, an answer
-// could choose who gets a token, or whose keys are trusted.
+// newEndpoint checks the URL. The endpoint has a copy of the client that follows no redirects, because a redirect could
+// choose the server that gets a token, or whose keys are trusted.
 func newEndpoint(rawURL string, client *http.Client, allowHTTP bool) (endpoint, error) {
 	u, err := url.Parse(rawURL)
 	switch {
@@ -60,15 +60,15 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// statusError is an answer with another status than 200.
+// statusError is an answer with a status other than 200.
 type statusError int
 
 func (s statusError) Error() string {
 	return fmt.Sprintf("the answer is %d %s", int(s), http.StatusText(int(s)))
 }
 
-// call sends the request and decodes the answer, which is JSON. Its errors hold nothing of the request's or the
-// answer's body.
+// call sends the request and decodes the answer, which is JSON. Its errors contain nothing of the bodies of the request
+// and the answer.
 func (e endpoint) call(request *http.Request, into any) error {
 	request.Header.Set("Accept", "application/json")
 	response, err := e.client.Do(request)

@@ -96,11 +96,11 @@ func TestForgedTokens(t *testing.T) {
 				t.Errorf("%s: %v, want an invalid token", name, err)
 			}
 			if len(parts[2]) > 0 && strings.Contains(err.Error(), parts[2]) {
-				t.Errorf("%s: the error has the signature of the token: %v", name, err)
+				t.Errorf("%s: got error %v, want one without the token's signature", name, err)
 			}
 		}
 		if err := ask(authorize, valid); err != nil {
-			t.Errorf("a valid token: %v", err)
+			t.Errorf("a valid token: got error %v, want none", err)
 		}
 	})
 }
@@ -135,9 +135,9 @@ func TestCurveConfusion(t *testing.T) {
 	}
 	signature := append(r.FillBytes(make([]byte, 48)), s.FillBytes(make([]byte, 48))...)
 	if err := ask(authorize, text+"."+encode(string(signature))); kindOf(err) != "invalid" {
-		t.Errorf("ES384 by a key of P-256: %v", err)
+		t.Errorf("ES384 by a key of P-256: got error %v, want an invalid token", err)
 	}
 	if err := ask(authorize, server.sign(t, nil, nil)); err != nil {
-		t.Errorf("ES256: %v", err)
+		t.Errorf("ES256: got error %v, want none", err)
 	}
 }

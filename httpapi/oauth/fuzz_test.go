@@ -41,7 +41,7 @@ func FuzzKeys(f *testing.F) {
 				continue
 			}
 			if _, secret := public.(crypto.Signer); secret {
-				t.Fatalf("%s: a private key is accepted", data)
+				t.Fatalf("%s: a private key is accepted, want only public ones", data)
 			}
 			kinds := map[string]bool{}
 			for _, alg := range publicKeyAlgorithms {
@@ -51,7 +51,7 @@ func FuzzKeys(f *testing.F) {
 			}
 			rsa := len(kinds) == 2 && kinds["R"] && kinds["P"]
 			if !rsa && len(kinds) != 1 || fits(public, "HS256") || fits(public, "none") {
-				t.Fatalf("%s: %T fits %v", data, public, kinds)
+				t.Fatalf("%s: %T fits %v, want one kind of algorithm", data, public, kinds)
 			}
 		}
 	})
@@ -84,22 +84,22 @@ func FuzzIntrospection(f *testing.F) {
 		said, err := readAnswer(claims)
 		if err != nil {
 			if isRefusal(err) {
-				t.Fatalf("%s: an invalid answer counts as a refusal of the token: %v", data, err)
+				t.Fatalf("%s: got the refusal %v for an invalid answer, want that it is undecided", data, err)
 			}
 			return
 		}
 		v, err := i.judge(t.Context(), said)
 		if err != nil {
-			t.Fatalf("%s: %v", data, err)
+			t.Fatalf("%s: got error %v, want none", data, err)
 		}
 		if v.refused != nil {
 			return
 		}
 		if _, bound := claims["cnf"]; claims["active"] != true || bound || !i.accepts(said.audience) || v.until.IsZero() {
-			t.Fatalf("%s is accepted", data)
+			t.Fatalf("%s is accepted, want only active tokens that are not bound", data)
 		}
 		if v.granted.check("acme", httpapi.ScopeManage) == nil && claims["tenant"] == nil {
-			t.Fatalf("%s is accepted for a tenant", data)
+			t.Fatalf("%s is accepted for a tenant, want a token with a tenant", data)
 		}
 	})
 }
@@ -127,14 +127,14 @@ func FuzzPlace(f *testing.F) {
 		for _, s := range found {
 			quoted, err := json.Marshal(s)
 			if err != nil || utf8.Valid(data) && !strings.Contains(unescaped(t, claims), string(quoted)) {
-				t.Fatalf("%q in %s: got %q, which is not in the claims", text, data, s)
+				t.Fatalf("%q in %s: got %q, want a string of the claims", text, data, s)
 			}
 		}
 		if place(text).isPointer() || text == "*" {
 			return
 		}
 		if by, _ := place("/" + escape.Replace(text)).strings(claims); !slices.Equal(by, found) {
-			t.Fatalf("%q in %s: got %q by name and %q by pointer", text, data, found, by)
+			t.Fatalf("%q in %s: got %q by name and %q by pointer, want the same", text, data, found, by)
 		}
 	})
 }

@@ -33,5 +33,5 @@ func (g grant) check(tenant, scope string) error {
 	return nil
 }
 
-// errBound: the token is not valid without a proof, which this package does not check.
+// errBound means that the token is valid only with a proof, which this package does not check.
 var errBound = errors.New("the token is bound to its sender (cnf)")

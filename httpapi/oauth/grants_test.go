@@ -24,7 +24,7 @@ func TestGrantOfIntrospection(t *testing.T) {
 	cfg.Claims.Grant = func(_ context.Context, claims map[string]any, read oauth.Grant) (oauth.Grant, error) {
 		asked++
 		if claims["active"] != true || !slices.Equal(read.Tenants, []string{"acme"}) {
-			t.Errorf("Grant was called with the claims %v and the grant %v", claims, read)
+			t.Errorf("Grant was called with the claims %v and the grant %v, want an active token of acme", claims, read)
 		}
 		return read, fails
 	}

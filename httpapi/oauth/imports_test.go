@@ -24,7 +24,7 @@ func TestImports(t *testing.T) {
 			known = known || strings.HasPrefix(path, prefix)
 		}
 		if !known {
-			t.Errorf("the package depends on %s", path)
+			t.Errorf("the package depends on %s, want only the listed packages", path)
 		}
 	}
 }

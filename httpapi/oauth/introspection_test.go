@@ -202,7 +202,7 @@ func TestIntrospectionAnswers(t *testing.T) {
 				r.FormValue("token_type_hint") != "access_token" ||
 				r.URL.RawQuery != "" ||
 				r.Method != http.MethodPost {
-				t.Errorf("%s: the request has the form %v and the credentials %q %q", tc.name, r.Form, user, password)
+				t.Errorf("%s: got the form %v and the credentials %q %q, want those of RFC 7662", tc.name, r.Form, user, password)
 			}
 			_, _ = io.WriteString(w, tc.answer)
 			return true

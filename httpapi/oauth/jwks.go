@@ -21,7 +21,7 @@ import (
 // minRSABits is the length of the shortest RSA key (RFC 7518, section 3.3).
 const minRSABits = 2048
 
-// errUnknownKey: the server's keys are known, and the token's is not among them.
+// errUnknownKey means that the server's keys are known, and the token's key is not among them.
 var errUnknownKey = errors.New("the token's key is not among those of the server")
 
 // undecided is an error that leaves open whether the token is valid.
@@ -30,8 +30,8 @@ type undecided struct{ error }
 // Unwrap returns the error itself.
 func (u undecided) Unwrap() error { return u.error }
 
-// jwks has the issuer's keys. It fetches them at first use, if they are old, and if none of them verifies a token,
-// which is how a new key is found.
+// jwks has the issuer's keys. It fetches them at first use, when they are old, and, to find a new key, when none of
+// them verifies a token.
 type jwks struct {
 	locate   func(ctx context.Context) (endpoint, error)
 	flight   flight[*keySet]

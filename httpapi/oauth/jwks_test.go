@@ -71,10 +71,10 @@ func TestKeysAreUnavailable(t *testing.T) {
 			server.breakBy(nil)
 			<-time.After(10 * time.Second)
 			if err := ask(authorize, token); err != nil {
-				t.Errorf("%s: after it ended: %v", name, err)
+				t.Errorf("%s: after it ended: got error %v, want none", name, err)
 			}
 			if err := ask(authorize, server.sign(t, map[string]any{"kid": "unknown"}, nil)); kindOf(err) != "invalid" {
-				t.Errorf("%s: an unknown key after it ended: %v", name, err)
+				t.Errorf("%s: an unknown key after it ended: got error %v, want an invalid token", name, err)
 			}
 		})
 	}
@@ -142,11 +142,11 @@ func TestUnknownKeysAreRateLimited(t *testing.T) {
 			t.Errorf("within the interval: got %v, or the keys were fetched, want an invalid token", err)
 		}
 		if err := ask(authorize, old); err != nil {
-			t.Errorf("a token of a known key: %v", err)
+			t.Errorf("a token of a known key: got error %v, want none", err)
 		}
 		<-time.After(10 * time.Second)
 		if err := ask(authorize, fresh); err != nil || server.called("/keys") != 1 {
-			t.Errorf("after the interval: %v", err)
+			t.Errorf("after the interval: got error %v, want none and one fetch", err)
 		}
 
 		// While the server is down, an unknown key may be a new one.
@@ -156,10 +156,10 @@ func TestUnknownKeysAreRateLimited(t *testing.T) {
 		<-time.After(10 * time.Second)
 		for range 2 {
 			if err := ask(authorize, unknown); kindOf(err) != "undecided" || !strings.Contains(err.Error(), "502") {
-				t.Errorf("while the server is down: %v", err)
+				t.Errorf("while the server is down: got error %v, want that it is undecided", err)
 			}
 			if err := ask(authorize, fresh); err != nil {
-				t.Errorf("a token of a known key while the server is down: %v", err)
+				t.Errorf("a token of a known key while the server is down: got error %v, want none", err)
 			}
 		}
 	})
@@ -225,7 +225,7 @@ func TestOneLookUp(t *testing.T) {
 		authorize := newJWT(t, cfg)
 		for _, when := range []string{"at first", "again"} {
 			if err := ask(authorize, token); kindOf(err) != "invalid" {
-				t.Errorf("%s: %v", name, err)
+				t.Errorf("%s: got error %v, want an invalid token", name, err)
 			}
 			if n := server.called("/keys"); n != 1 {
 				t.Errorf("%s, %s: the keys were fetched %d times, want once", name, when, n)
@@ -241,7 +241,7 @@ func TestTokensOfOthersFetchNothing(t *testing.T) {
 	first.breakBy(answer("/keys", http.StatusBadGateway, ""))
 	authorize := oauth.First(newJWT(t, first.jwtConfig(first.direct())), newJWT(t, second.jwtConfig(second.direct())))
 	if err := ask(authorize, second.sign(t, nil, nil)); err != nil || first.called("/keys") != 0 {
-		t.Errorf("a token of the second issuer: %v", err)
+		t.Errorf("a token of the second issuer: got error %v, want none, and no fetch from the first", err)
 	}
 	for _, token := range []string{
 		"x.y.z", first.sign(t, map[string]any{"typ": "JOSE"}, nil), first.sign(t, map[string]any{"alg": "XS256"}, nil),
@@ -252,7 +252,7 @@ func TestTokensOfOthersFetchNothing(t *testing.T) {
 		}
 	}
 	if err := ask(authorize, first.sign(t, nil, nil)); kindOf(err) != "undecided" {
-		t.Errorf("a token of the first issuer: %v", err)
+		t.Errorf("a token of the first issuer: got error %v, want that it is undecided", err)
 	}
 }
 

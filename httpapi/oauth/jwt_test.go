@@ -187,7 +187,7 @@ func TestNamesOfEd25519(t *testing.T) {
 	server.rotate(t) // to a key of another kind
 	if err := ask(newJWT(t, server.jwtConfig(server.direct())),
 		server.sign(t, map[string]any{"alg": "Ed25519"}, nil)); kindOf(err) != "invalid" {
-		t.Errorf("a key of another kind: %v", err)
+		t.Errorf("a key of another kind: got error %v, want an invalid token", err)
 	}
 }
 
@@ -272,7 +272,7 @@ func TestAlgorithms(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := ask(newJWT(t, cfg), signed); err != nil {
-			t.Errorf("%s: %v", tc.alg, err)
+			t.Errorf("%s: got error %v, want none", tc.alg, err)
 		}
 		cfg.Algorithms = []string{"ES256"}
 		if tc.alg == "ES256" {
@@ -282,11 +282,11 @@ func TestAlgorithms(t *testing.T) {
 			t.Errorf("%s if only %v is accepted: got %v, want an invalid token", tc.alg, cfg.Algorithms, err)
 		}
 		if err := ask(byDefault, signed); !tc.isDefault && kindOf(err) != "invalid" {
-			t.Errorf("%s by default: %v", tc.alg, err)
+			t.Errorf("%s by default: got error %v, want an invalid token", tc.alg, err)
 		}
 		cfg.Algorithms = nil
 		if err := ask(newJWT(t, cfg), signed); (err == nil) != tc.isDefault {
-			t.Errorf("%s by default: %v", tc.alg, err)
+			t.Errorf("%s by default: got error %v, want one only if it is not a default", tc.alg, err)
 		}
 	}
 }

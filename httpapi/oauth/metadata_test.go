@@ -32,7 +32,7 @@ func TestDiscovery(t *testing.T) {
 	s := serve(t, newJWT(t, cfg))
 	for range 2 {
 		if status, body, _ := s.post(t, "acme", server.token(t, client, "shop")); status != http.StatusNoContent {
-			t.Errorf("%d %s; log %s", status, body, s.logged())
+			t.Errorf("got %d %s, want 204; the log is %s", status, body, s.logged())
 		}
 		server.rotate(t)
 	}
@@ -67,7 +67,7 @@ func TestPlacesOfMetadata(t *testing.T) {
 		cfg := discovering(server, server.direct())
 		cfg.Issuer, cfg.Metadata = tc.issuer, tc.metadata
 		if err := ask(newJWT(t, cfg), server.sign(t, nil, map[string]any{"iss": tc.issuer})); err != nil {
-			t.Errorf("%s, %q: %v", tc.issuer, tc.metadata, err)
+			t.Errorf("%s, %q: got error %v, want none", tc.issuer, tc.metadata, err)
 		}
 	}
 }
@@ -129,16 +129,16 @@ func TestMetadataIsUnusable(t *testing.T) {
 			server.breakBy(nil)
 			<-time.After(10 * time.Second)
 			if err := ask(authorize, token); err != nil {
-				t.Errorf("%s: after it ended: %v", name, err)
+				t.Errorf("%s: after it ended: got error %v, want none", name, err)
 			}
 			server.breakBy(tc.fault)
 			<-time.After(59 * time.Minute)
 			if err := ask(authorize, token); err != nil {
-				t.Errorf("%s: with keys that were fetched before: %v", name, err)
+				t.Errorf("%s: with keys that were fetched before: got error %v, want none", name, err)
 			}
 			<-time.After(time.Minute)
 			if err := ask(authorize, token); kindOf(err) != "undecided" {
-				t.Errorf("%s: with keys that are too old: %v", name, err)
+				t.Errorf("%s: with keys that are too old: got error %v, want that it is undecided", name, err)
 			}
 		})
 	}
@@ -153,6 +153,6 @@ func TestMetadataStaysInTheLog(t *testing.T) {
 	if status != http.StatusForbidden || !strings.Contains(body, httpapi.MessageNotAuthorized) ||
 		strings.Contains(body, ".test") ||
 		!strings.Contains(s.logged(), "evil.test") {
-		t.Errorf("%d %s; log %s", status, body, s.logged())
+		t.Errorf("got %d %s, want the documented 403; the log is %s", status, body, s.logged())
 	}
 }

@@ -50,7 +50,7 @@ func (t StaticToken) hash() (tokenHash, error) {
 	}
 }
 
-// errUnknownToken: the token is not one of those configured.
+// errUnknownToken means that the token is not one of the configured ones.
 var errUnknownToken = errors.New("the token is not known")
 
 // Static returns an Authorizer that accepts the given tokens, for development and for a few services that know each

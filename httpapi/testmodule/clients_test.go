@@ -149,17 +149,17 @@ func createJob(ctx context.Context, t *testing.T, c *client.ClientWithResponses)
 	creation := client.POSTIndexingReindexJobsJSONRequestBody{EntityType: "PRODUCT"}
 	created, err := c.POSTIndexingReindexJobsWithResponse(ctx, "acme", nil, creation)
 	if err != nil || created.JSON201 == nil || *created.JSON201.EntityType != "PRODUCT" {
-		t.Fatalf("%v: %s", err, body(created))
+		t.Fatalf("creating a job: got error %v, answer %s, want 201 and a job for products", err, body(created))
 	}
 	joined, err := c.POSTIndexingReindexJobsWithResponse(ctx, "acme", nil, creation)
 	if err != nil || joined.JSON200 == nil || *joined.JSON200.Id != *created.JSON201.Id {
-		t.Fatalf("%v: %s", err, body(joined))
+		t.Fatalf("joining the job: got error %v, answer %s, want 200 and the same job", err, body(joined))
 	}
 	mode := client.FULL
 	triggered, err := c.POSTIndexingReindexWithResponse(ctx, "acme", nil,
 		client.POSTIndexingReindexJSONRequestBody{Mode: &mode})
 	if err != nil || triggered.StatusCode() != http.StatusNoContent || len(triggered.Body) > 0 {
-		t.Fatalf("%v: %s", err, body(triggered))
+		t.Fatalf("the older endpoint: got error %v, answer %s, want 204", err, body(triggered))
 	}
 	return *created.JSON201.Id
 }
@@ -169,7 +169,7 @@ func follow(ctx context.Context, t *testing.T, s *shop, c *client.ClientWithResp
 	t.Helper()
 	res, err := c.GETIndexingReindexJobEvents(ctx, "acme", id, nil)
 	if err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("%v: %v", err, res)
+		t.Fatalf("following the job: got error %v, answer %v, want 200", err, res)
 	}
 	defer res.Body.Close()
 	var last client.ReindexJobEvent
@@ -196,7 +196,7 @@ func follow(ctx context.Context, t *testing.T, s *shop, c *client.ClientWithResp
 	again, err := c.GETIndexingReindexJobEventsWithResponse(ctx, "acme", id,
 		&client.GETIndexingReindexJobEventsParams{LastEventID: &lastID})
 	if err != nil || again.StatusCode() != http.StatusNoContent {
-		t.Errorf("%v: %s", err, body(again))
+		t.Errorf("following the ended job: got error %v, answer %s, want 204", err, body(again))
 	}
 }
 
@@ -209,7 +209,7 @@ func readJobs(ctx context.Context, t *testing.T, c *client.ClientWithResponses, 
 	if err != nil || one.JSON200 == nil || *one.JSON200.Id != id || one.JSON200.Status != nil ||
 		*one.JSON200.Durations.TotalMillis < 0 ||
 		time.Since(*one.JSON200.Metadata.CreatedAt) > time.Minute {
-		t.Errorf("%v: %s", err, body(one))
+		t.Errorf("getting the job: got error %v, answer %s, want a recent success", err, body(one))
 	}
 	size := 1
 	list, err := c.GETIndexingReindexJobsWithResponse(ctx, "acme", &client.GETIndexingReindexJobsParams{
@@ -219,13 +219,13 @@ func readJobs(ctx context.Context, t *testing.T, c *client.ClientWithResponses, 
 	})
 	if err != nil || list.JSON200 == nil || len(*list.JSON200) != 1 || *(*list.JSON200)[0].Id != id ||
 		list.HTTPResponse.Header.Get("X-Total-Count") != "1" {
-		t.Errorf("%v: %s", err, body(list))
+		t.Errorf("listing jobs: got error %v, answer %s, want one job and the total", err, body(list))
 	}
 	failures, err := c.GETIndexingReindexJobFailuresWithResponse(ctx, "acme", id,
 		&client.GETIndexingReindexJobFailuresParams{XTotalCount: ptr("true")})
 	if err != nil || failures.JSON200 == nil || len(*failures.JSON200) != 1 || (*failures.JSON200)[0].Id != "bad" ||
 		(*failures.JSON200)[0].Reason == "" {
-		t.Errorf("%v: %s", err, body(failures))
+		t.Errorf("listing rejected products: got error %v, answer %s, want one with its reason", err, body(failures))
 	}
 }
 
@@ -236,26 +236,26 @@ func refusals(ctx context.Context, t *testing.T, c *client.ClientWithResponses, 
 	creation := client.POSTIndexingReindexJobsJSONRequestBody{EntityType: "PRODUCT", Rag: &rag}
 	got, err := c.POSTIndexingReindexJobsWithResponse(ctx, "acme", nil, creation)
 	if err != nil || got.JSON400 == nil || *got.JSON400.Message != "Unsupported rag" {
-		t.Errorf("%v: %s", err, body(got))
+		t.Errorf("got error %v, answer %s, want 400 Unsupported rag", err, body(got))
 	}
 	if got, err := c.POSTIndexingReindexWithResponse(ctx, "ac-me", nil,
 		client.POSTIndexingReindexJSONRequestBody{}); err != nil || got.JSON400 == nil ||
 		*got.JSON400.Code != http.StatusBadRequest {
-		t.Errorf("%v: %s", err, body(got))
+		t.Errorf("got error %v, answer %s, want 400", err, body(got))
 	}
 	if got, err := c.POSTIndexingReindexWithResponse(ctx, "globex", nil,
 		client.POSTIndexingReindexJSONRequestBody{}); err != nil || got.JSON401 == nil ||
 		*got.JSON401.Fault.Detail.Errorcode != "oauth.v2.InvalidAccessToken" {
-		t.Errorf("%v: %s", err, body(got))
+		t.Errorf("got error %v, answer %s, want 401 for an invalid token", err, body(got))
 	}
 	viewer := as(t, address, "viewer-of-acme")
 	if got, err := viewer.POSTIndexingReindexWithResponse(ctx, "acme", nil,
 		client.POSTIndexingReindexJSONRequestBody{}); err != nil || got.JSON403 == nil ||
 		*got.JSON403.Message != "Scope validation failed" {
-		t.Errorf("%v: %s", err, body(got))
+		t.Errorf("got error %v, answer %s, want 403 for a missing scope", err, body(got))
 	}
 	if got, err := viewer.GETIndexingReindexJobWithResponse(ctx, "acme", "NONE", nil); err != nil || got.JSON404 == nil {
-		t.Errorf("%v: %s", err, body(got))
+		t.Errorf("got error %v, answer %s, want 404", err, body(got))
 	}
 }
 
@@ -263,16 +263,16 @@ func refusals(ctx context.Context, t *testing.T, c *client.ClientWithResponses, 
 func stopJob(ctx context.Context, t *testing.T, c *client.ClientWithResponses, ended string) {
 	t.Helper()
 	if got, err := c.DELETEIndexingReindexJobWithResponse(ctx, "acme", ended); err != nil || got.JSON409 == nil {
-		t.Errorf("%v: %s", err, body(got))
+		t.Errorf("cancelling an ended job: got error %v, answer %s, want 409", err, body(got))
 	}
 	created, err := c.POSTIndexingReindexJobsWithResponse(ctx, "acme", nil,
 		client.POSTIndexingReindexJobsJSONRequestBody{EntityType: "PRODUCT"})
 	if err != nil || created.JSON201 == nil {
-		t.Fatalf("%v: %s", err, body(created))
+		t.Fatalf("creating a second job: got error %v, answer %s, want 201", err, body(created))
 	}
 	got, err := c.DELETEIndexingReindexJobWithResponse(ctx, "acme", *created.JSON201.Id)
 	if err != nil || got.StatusCode() != http.StatusAccepted && got.JSON409 == nil { // it may have ended meanwhile
-		t.Errorf("%v: %s", err, body(got))
+		t.Errorf("cancelling the second job: got error %v, answer %s, want 202 or 409", err, body(got))
 	}
 }
 
@@ -282,7 +282,7 @@ func document(ctx context.Context, t *testing.T, c *client.ClientWithResponses) 
 	got, err := c.GETIndexingOpenapiWithResponse(ctx)
 	if err != nil || got.JSON200 == nil || !strings.Contains(string(got.Body), `"url": "/api"`) ||
 		!strings.Contains(string(got.Body), `"tokenUrl": "/api/oauth/token"`) {
-		t.Errorf("%v: %.300s", err, body(got))
+		t.Errorf("got error %v, answer %.300s, want the URL of the server", err, body(got))
 	}
 }
 
@@ -310,6 +310,6 @@ func TestClientIsOfTheDocument(t *testing.T) {
 	}
 	got, err := os.ReadFile("client/client.gen.go")
 	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("client.gen.go is not up to date, run go generate ./...: %v", err)
+		t.Errorf("client.gen.go is not up to date; run go generate ./... (error %v)", err)
 	}
 }

@@ -119,7 +119,7 @@ func TestEventsThroughMiddleware(t *testing.T) {
 			address, last, requests := server.URL+"/indexing/acme/reindex-jobs/"+job.ID+"/events", "", 0
 			for !strings.HasPrefix(last, "SUCCESS") {
 				if strings.HasPrefix(last, "FAILURE") {
-					t.Fatalf("the job ended as %s", last)
+					t.Fatalf("the job ended as %s, want SUCCESS", last)
 				}
 				requests++
 				req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)

@@ -63,7 +63,8 @@ func (g *group) add(cells [][]byte, line int64, fault error) {
 		fault = g.merge(cells)
 	}
 	if fault == nil && g.size > g.max {
-		fault = fmt.Errorf("%w: the records of the product have more than %d bytes; raise Config.MaxRecordBytes", ErrTooLong, g.max)
+		fault = fmt.Errorf("%w: the records of the product have more than %d bytes; raise Config.MaxRecordBytes",
+			ErrTooLong, g.max)
 	}
 	if fault != nil {
 		g.record.Err, g.record.Line = fault, line

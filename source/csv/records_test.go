@@ -77,13 +77,13 @@ func readSource(t *testing.T, src *Source) (got []string) {
 		case err != nil:
 			t.Fatal(err)
 		case json.Unmarshal(p.Body, &row) != nil:
-			t.Fatalf("the body is not JSON: %s", p.Body)
+			t.Fatalf("got the body %s, want JSON", p.Body)
 		default:
 			got = append(got, fmt.Sprintf("%q %q", p.ID, []string{row.ID, row.Name}))
 		}
 	}
 	if n, err := snap.(reindex.Estimator).Estimate(t.Context()); err == nil && n != int64(len(got)) {
-		t.Errorf("counted %d records, read %d", n, len(got))
+		t.Errorf("counted %d records, want the %d that were read", n, len(got))
 	}
 	if err := snap.Close(); err != nil {
 		t.Error(err)

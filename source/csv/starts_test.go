@@ -71,7 +71,7 @@ func FuzzStarts(f *testing.F) {
 		}
 		starts, err := format.Starts(t.Context(), open(), offsets)
 		if err != nil || len(starts) != len(offsets) || !slices.IsSorted(starts) {
-			t.Fatalf("the offsets %v have the starts %v, error %v", offsets, starts, err)
+			t.Fatalf("the offsets %v have the starts %v, error %v, want one ascending start each", offsets, starts, err)
 		}
 		var got []string
 		var gotErr error

@@ -67,7 +67,7 @@ func checkComplete(t *testing.T, ids []string, want []reindex.Product) {
 	got := map[string]bool{}
 	for i, id := range ids {
 		if i > 0 && id <= ids[i-1] {
-			t.Fatalf("product %q comes after %q", id, ids[i-1])
+			t.Fatalf("product %q comes after %q, want ascending ids", id, ids[i-1])
 		}
 		got[id] = true
 	}
@@ -84,7 +84,7 @@ func TestSizes(t *testing.T) {
 		s := newServer(t, products(n))
 		ids, err := read(t, s.source(t))
 		if err != nil || len(ids) != n {
-			t.Fatalf("got %d of %d products, error %v", len(ids), n, err)
+			t.Fatalf("got %d products, want %d, error %v", len(ids), n, err)
 		}
 		checkComplete(t, ids, s.products)
 		if count, err := open(t, s.source(t)).(reindex.Estimator).Estimate(t.Context()); err != nil || count != int64(n) {
@@ -158,7 +158,7 @@ func TestShiftingPages(t *testing.T) {
 		}
 		ids, err := read(t, src)
 		if err != nil {
-			t.Fatalf("seed %d: %v", seed, err)
+			t.Fatalf("seed %d: got error %v, want none", seed, err)
 		}
 		checkComplete(t, ids, staying)
 		s.Close()
@@ -271,6 +271,6 @@ func TestConfig(t *testing.T) {
 		}
 	}
 	if strings.Contains(err.Error(), "s3cr3t") {
-		t.Errorf("the error holds a password: %v", err)
+		t.Errorf("the error has a password, want none: %v", err)
 	}
 }

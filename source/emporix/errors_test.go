@@ -174,11 +174,11 @@ func TestErrors(t *testing.T) {
 			}
 			for _, secret := range []string{clientSecret, "s3cr3t", "wr0ng", "t0k3n"} {
 				if strings.Contains(err.Error(), secret) {
-					t.Errorf("the error holds %q: %v", secret, err)
+					t.Errorf("the error has %q, want it nowhere: %v", secret, err)
 				}
 			}
 			if strings.Contains(text, s.Listener.Addr().String()) {
-				t.Errorf("callers see the address of the service: %s", text)
+				t.Errorf("callers see the address of the service, want only public text: %s", text)
 			}
 		})
 	}

@@ -37,12 +37,12 @@ func TestBadProducts(t *testing.T) {
 					continue
 				}
 				if err != nil {
-					t.Fatalf("cursors %v, %d products: %v", cursors, n, err)
+					t.Fatalf("cursors %v, %d products: got error %v, want only rejections", cursors, n, err)
 				}
 				ids = append(ids, p.ID)
 			}
 			if want != 0 {
-				t.Fatalf("cursors %v, %d products: %d rejections are missing", cursors, n, want)
+				t.Fatalf("cursors %v, %d products: %d rejections are missing, want none", cursors, n, want)
 			}
 			var good []reindex.Product
 			for i, p := range all {

@@ -110,7 +110,7 @@ func TestByteOrderMarks(t *testing.T) {
 	} {
 		if ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: content}), "c")); err !=
 			nil || fmt.Sprint(ids) != "[1 2]" {
-			t.Errorf("%s: got %v, %v", name, ids, err)
+			t.Errorf("%s: got %v, error %v, want [1 2]", name, ids, err)
 		}
 	}
 }
@@ -127,7 +127,7 @@ func TestTrailingData(t *testing.T) {
 				t.Errorf("%s with %q: got %v, error %v, want [1] and an error about other data", name, tail, ids, err)
 			}
 			if name == "c.jsonl.gz" && errors.Is(err, io.ErrUnexpectedEOF) {
-				t.Errorf("%s with %q: got %v, which is about a file that is cut off", name, tail, err)
+				t.Errorf("%s with %q: got error %v, want one about other data", name, tail, err)
 			}
 		}
 	}
@@ -140,7 +140,7 @@ func TestUTF16(t *testing.T) {
 			packed := string(sourcetest.Compress(t, name, []byte(utf16)))
 			_, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: packed}), "c"))
 			if err == nil || !strings.Contains(err.Error(), name+", line 1: the file is UTF-16") {
-				t.Errorf("%s: got %v", name, err)
+				t.Errorf("%s: got error %v, want one about UTF-16", name, err)
 			}
 		}
 	}
@@ -161,7 +161,8 @@ func TestCutOffFiles(t *testing.T) {
 			lineErr, ok := errors.AsType[*jsonl.LineError](err)
 			if !ok || !errors.Is(err, io.ErrUnexpectedEOF) || lineErr.File != name || lineErr.Line != int64(len(ids)+1) ||
 				len(ids) > lines {
-				t.Errorf("%s cut at %d: got %d products and %v", name, cut, len(ids), err)
+				t.Errorf("%s cut at %d: got %d products, error %v, want io.ErrUnexpectedEOF in the next line",
+					name, cut, len(ids), err)
 			}
 			if _, err := sourcetest.Estimate(t, src, "c"); !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("%s cut at %d: the estimate has error %v, want io.ErrUnexpectedEOF", name, cut, err)
@@ -173,7 +174,7 @@ func TestCutOffFiles(t *testing.T) {
 		}
 		_, _, err := readAll(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: string(damaged)}), "c"))
 		if _, ok := errors.AsType[*jsonl.LineError](err); !ok {
-			t.Errorf("%s damaged: got %v", name, err)
+			t.Errorf("%s damaged: got error %v, want a LineError", name, err)
 		}
 	}
 }
@@ -206,7 +207,7 @@ func TestLongLines(t *testing.T) {
 	files := map[string]string{"c.jsonl": one + long + one}
 	if ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, files), "c")); err != nil ||
 		fmt.Sprint(ids) != "[1 2 1]" {
-		t.Errorf("got %v, %v", ids, err)
+		t.Errorf("got %v, error %v, want [1 2 1]", ids, err)
 	}
 	ids, rejected, err := readAll(
 		sourcetest.Products(t.Context(), memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"),
@@ -240,7 +241,7 @@ func TestChangedFile(t *testing.T) {
 		}
 	}
 	if !errors.Is(failed, jsonl.ErrChanged) || !strings.Contains(failed.Error(), "c.jsonl") {
-		t.Errorf("got %v", failed)
+		t.Errorf("got error %v, want ErrChanged with the name of the file", failed)
 	}
 	// A file that is replaced during the read is read as it was.
 	for _, err := range sourcetest.Products(t.Context(), src, "c") {
@@ -281,7 +282,7 @@ func TestChangedSinceOpen(t *testing.T) {
 		}
 		if ids, err := read(snap.Products(t.Context())); !errors.Is(err, jsonl.ErrChanged) || ids != nil ||
 			!strings.Contains(err.Error(), "c.jsonl") {
-			t.Errorf("%s: got %v, %v", what, ids, err)
+			t.Errorf("%s: got %v, error %v, want only ErrChanged with the name of the file", what, ids, err)
 		}
 		if err := snap.Close(); err != nil {
 			t.Error(err)
@@ -299,7 +300,7 @@ func TestContextEndsALine(t *testing.T) {
 			t.Fatal(err)
 		}
 		if ids, err := read(sourcetest.Products(ctx, src, "c")); !errors.Is(err, context.Canceled) || ids != nil {
-			t.Errorf("%q: got %v, %v", start, ids, err)
+			t.Errorf("%q: got %v, error %v, want only context.Canceled", start, ids, err)
 		}
 	}
 }

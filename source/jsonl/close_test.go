@@ -41,7 +41,7 @@ func TestFilesAreClosed(t *testing.T) {
 				cancel()
 			}
 			if fsys.opened == 0 || fsys.opened != fsys.closed {
-				t.Errorf("%s: opened %d files, closed %d", name, fsys.opened, fsys.closed)
+				t.Errorf("%s: opened %d files and closed %d, want the same number", name, fsys.opened, fsys.closed)
 			}
 		}
 	}
@@ -90,30 +90,30 @@ func TestContextEndsARead(t *testing.T) {
 		}
 	}
 	if n != 3 || !errors.Is(failed, context.Canceled) {
-		t.Errorf("got %d products, %v", n, failed)
+		t.Errorf("got %d products, error %v, want 3 and context.Canceled", n, failed)
 	}
 	estimator, err := sourcetest.Capability[reindex.Estimator](t, src, "c")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := estimator.Estimate(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+		t.Errorf("Estimate: got error %v, want context.Canceled", err)
 	}
 	if _, err := src.Open(ctx, "c"); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+		t.Errorf("Open: got error %v, want context.Canceled", err)
 	}
 	splitter, err := sourcetest.Capability[reindex.Splitter](t, src, "c")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := splitter.Split(ctx, 2); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+		t.Errorf("Split: got error %v, want context.Canceled", err)
 	}
 	locator, err := sourcetest.Capability[reindex.Locator](t, src, "c")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := locator.Locate(ctx, "1"); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+		t.Errorf("Locate: got error %v, want context.Canceled", err)
 	}
 }

@@ -93,7 +93,7 @@ func ExampleSource_Open() {
 		fmt.Println(locator.Locate(context.Background(), "1"))
 	}
 	// Output:
-	// acme.jsonl, line 1: no product id: the product has no member "id"; every product needs the member that Config.IDField names
+	// acme.jsonl, line 1: no product id: the product has no member "id", which Config.IDField names
 	// 1 <nil>
 	// map[1:acme.jsonl, line 2] <nil>
 }

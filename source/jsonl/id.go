@@ -299,7 +299,7 @@ func unit(text []byte) (r rune, ok bool) {
 }
 
 func missing(field string) error {
-	return fmt.Errorf("%w: the product has no member %q; every product needs the member that Config.IDField names", ErrNoID, field)
+	return fmt.Errorf("%w: the product has no member %q, which Config.IDField names", ErrNoID, field)
 }
 
 func malformed(line []byte, i int) error {

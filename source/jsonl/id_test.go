@@ -104,14 +104,14 @@ func TestFindIDPath(t *testing.T) {
 		}
 	}
 	if got, err := findID([]byte(`{"a":{"b.c":{"d":1}}}`), "a.b.c.d"); err != nil || got != "1" {
-		t.Errorf("got %q, %v", got, err)
+		t.Errorf("got %q, error %v, want 1", got, err)
 	}
 	for _, line := range []string{
 		`{"_id":{"oid":1}}`, `{"_id":{}}`, `{"_id":1}`, `{}`, `{"_id":{"$oid":{}}}`, `{"_id":{"$oid":`, `{"_id":{"x":1`,
 		`{"_id":{"x" 1}}`, `{"_id":`,
 	} {
 		if got, err := findID([]byte(line), "_id.$oid"); !errors.Is(err, ErrNoID) {
-			t.Errorf("%s: got %q, %v", line, got, err)
+			t.Errorf("%s: got %q, error %v, want ErrNoID", line, got, err)
 		}
 	}
 }

@@ -114,15 +114,15 @@ func TestConfigFiles(t *testing.T) {
 	})
 	files["acme"][0], files["other"] = "changed afterwards", []string{"other.jsonl"}
 	if ids, err := read(sourcetest.Products(t.Context(), src, "acme")); err != nil || fmt.Sprint(ids) != "[1 2]" {
-		t.Errorf("got %v, %v", ids, err)
+		t.Errorf("got %v, error %v, want [1 2]", ids, err)
 	}
 	if _, err := read(sourcetest.Products(t.Context(), src, "other")); !errors.Is(err, jsonl.ErrUnknownTenant) {
-		t.Errorf("got %v", err)
+		t.Errorf("got error %v, want ErrUnknownTenant", err)
 	}
 	src = memory(t, &jsonl.Config{Files: map[string][]string{"acme": {"gone.jsonl"}}}, nil)
 	_, err := read(sourcetest.Products(t.Context(), src, "acme"))
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "gone.jsonl") {
-		t.Errorf("got %v", err)
+		t.Errorf("got error %v, want fs.ErrNotExist with the name of the file", err)
 	}
 }
 
@@ -141,7 +141,7 @@ func TestConfigIsChecked(t *testing.T) {
 		}
 	}
 	if _, err := jsonl.New(filepath.Join(t.TempDir(), "gone"), nil); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v", err)
+		t.Errorf("got error %v, want fs.ErrNotExist", err)
 	}
 }
 
@@ -191,7 +191,7 @@ func TestBodiesStay(t *testing.T) {
 			_ = append(p.Body, "appending must not write into the next body"...)
 		}
 		if got := append(bytes.Join(bodies, []byte("\n")), '\n'); !bytes.Equal(got, content) {
-			t.Errorf("%s: the bodies differ from the lines", name)
+			t.Errorf("%s: the bodies differ from the lines, want the same", name)
 		}
 	}
 }
@@ -211,7 +211,7 @@ func TestCompressedMembers(t *testing.T) {
 		}, nil)
 		ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: string(members)}), "c"))
 		if err != nil || fmt.Sprint(ids) != "[1 2]" {
-			t.Errorf("%s: got %v, %v", name, ids, err)
+			t.Errorf("%s: got %v, error %v, want [1 2]", name, ids, err)
 		}
 	}
 }
@@ -229,7 +229,7 @@ func TestRealCatalogues(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !bytes.HasPrefix(p.Body, fmt.Appendf(nil, `{"id": %q,`, p.ID)) {
-				t.Fatalf("got the id %q for %.60s", p.ID, p.Body)
+				t.Fatalf("got the id %q for %.60s, want the one in the body", p.ID, p.Body)
 			}
 			ids[p.ID] = true
 		}
@@ -259,11 +259,11 @@ func TestLinksOutOfTheFolder(t *testing.T) {
 		ids, err := read(sourcetest.Products(t.Context(), src, tenant))
 		if err == nil || ids != nil || !strings.Contains(err.Error(), tenant) || strings.Contains(err.Error(), outside) ||
 			!strings.Contains(err.Error(), "a symbolic link leads out of the folder; Config.FollowLinks allows it") {
-			t.Errorf("%s: got %v, %v", tenant, ids, err)
+			t.Errorf("%s: got %v, error %v, want only an error about the link", tenant, ids, err)
 		}
 	}
 	if ids, err := read(sourcetest.Products(t.Context(), src, "inside")); err != nil || len(ids) != 1 {
-		t.Errorf("got %v, %v", ids, err)
+		t.Errorf("got %v, error %v, want one product", ids, err)
 	}
 	current := filepath.Join(t.TempDir(), "current")
 	if err := os.Symlink(dir, current); err != nil {
@@ -275,12 +275,12 @@ func TestLinksOutOfTheFolder(t *testing.T) {
 		}
 		for _, tenant := range []string{"file", "folder", "inside"} {
 			if ids, err := read(sourcetest.Products(t.Context(), src, tenant)); err != nil || len(ids) != 1 {
-				t.Errorf("%s: got %v, %v", tenant, ids, err)
+				t.Errorf("%s: got %v, error %v, want one product", tenant, ids, err)
 			}
 		}
 	}
 	if _, err := jsonl.New(filepath.Join(dir, "gone"), &jsonl.Config{FollowLinks: true}); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v", err)
+		t.Errorf("got error %v, want fs.ErrNotExist", err)
 	}
 }
 
@@ -303,7 +303,7 @@ func TestFolderIsOpenedAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 		if ids, err := read(sourcetest.Products(t.Context(), src, "c")); err != nil || "v"+ids[0] != version {
-			t.Errorf("%s: got %v, %v", version, ids, err)
+			t.Errorf("%s: got %v, error %v, want the product of this version", version, ids, err)
 		}
 	}
 	if err := os.Remove(current); err != nil {
@@ -311,7 +311,7 @@ func TestFolderIsOpenedAnew(t *testing.T) {
 	}
 	if _, err := read(sourcetest.Products(t.Context(), src, "c")); !errors.Is(err, fs.ErrNotExist) ||
 		strings.Contains(err.Error(), dir) {
-		t.Errorf("got %v", err)
+		t.Errorf("got error %v, want fs.ErrNotExist without the path", err)
 	}
 }
 
@@ -328,13 +328,13 @@ func TestLocate(t *testing.T) {
 		t.Errorf("got %v, error %v, want %v", got, err, want)
 	}
 	if got, err = sourcetest.Locate(t, src, "c"); err != nil || len(got) != 0 {
-		t.Errorf("got %v, %v", got, err)
+		t.Errorf("got %v, error %v, want no places", got, err)
 	}
 	got, err = sourcetest.Locate(t, src, "c", "a", "gone")
 	if !errors.Is(err, io.ErrUnexpectedEOF) || !maps.Equal(got, map[string]string{"a": "c/1.jsonl, line 1"}) {
-		t.Errorf("got %v, %v", got, err)
+		t.Errorf("got %v, error %v, want the place of a, and io.ErrUnexpectedEOF", got, err)
 	}
 	if _, err := sourcetest.Locate(t, src, "unknown", "a"); !errors.Is(err, jsonl.ErrUnknownTenant) {
-		t.Errorf("got %v", err)
+		t.Errorf("got error %v, want ErrUnknownTenant", err)
 	}
 }

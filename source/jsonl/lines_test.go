@@ -37,14 +37,14 @@ func FuzzLines(f *testing.F) {
 			}
 			got = append(got, line)
 			if l.number != int64(len(got)) || !bytes.HasPrefix(data[l.offset:], line) {
-				t.Fatalf("line %d has the number %d and the offset %d, which do not fit", len(got), l.number, l.offset)
+				t.Fatalf("line %d has the number %d and the offset %d, want those of the data", len(got), l.number, l.offset)
 			}
 		}
 		if !slices.EqualFunc(got, want, bytes.Equal) {
 			t.Fatalf("got the lines %q, want %q", got, want)
 		}
 		if l.next != int64(len(data)) {
-			t.Fatalf("read %d of %d bytes", l.next, len(data))
+			t.Fatalf("read %d of %d bytes, want all", l.next, len(data))
 		}
 	})
 }
@@ -70,7 +70,7 @@ func TestLinesPinLittle(t *testing.T) {
 	}
 	line, err := l.read()
 	if err != nil || string(line) != "short" || cap(line) != len(line) {
-		t.Errorf("got %q with capacity %d, %v", line, cap(line), err)
+		t.Errorf("got %q with capacity %d, error %v, want short without spare capacity", line, cap(line), err)
 	}
 }
 
@@ -81,10 +81,10 @@ func TestLinesTooLong(t *testing.T) {
 	} {
 		l := lines{r: r, max: 4}
 		if line, err := l.read(); err != nil || string(line) != "1234" {
-			t.Fatalf("got %q, %v", line, err)
+			t.Fatalf("got %q, error %v, want 1234", line, err)
 		}
 		if _, err := l.read(); !errors.Is(err, ErrTooLong) || l.number != 2 || l.offset != 5 {
-			t.Errorf("got %v at line %d, byte %d", err, l.number, l.offset)
+			t.Errorf("got error %v at line %d, byte %d, want ErrTooLong at line 2, byte 5", err, l.number, l.offset)
 		}
 	}
 }
@@ -94,14 +94,15 @@ func TestLinesReadErrors(t *testing.T) {
 	broken := errors.New("broken")
 	l := lines{r: io.MultiReader(strings.NewReader("a\nhalf"), iotest.ErrReader(broken)), max: 10}
 	if line, err := l.read(); err != nil || string(line) != "a" {
-		t.Fatalf("got %q, %v", line, err)
+		t.Fatalf("got %q, error %v, want a", line, err)
 	}
 	if line, err := l.read(); !errors.Is(err, broken) || l.number != 2 || l.offset != 2 {
-		t.Errorf("got %q, %v at line %d, byte %d", line, err, l.number, l.offset)
+		t.Errorf("got %q, error %v at line %d, byte %d, want the stream's error at line 2, byte 2",
+			line, err, l.number, l.offset)
 	}
 	l = lines{r: idle{}, max: 10}
 	if _, err := l.read(); !errors.Is(err, io.ErrNoProgress) {
-		t.Errorf("got %v", err)
+		t.Errorf("got error %v, want io.ErrNoProgress", err)
 	}
 }
 

@@ -81,7 +81,7 @@ func TestPublicMessages(t *testing.T) {
 		}
 		for _, secret := range []string{dir, "hunter2", "storage.internal", "/etc"} {
 			if strings.Contains(text, secret) {
-				t.Errorf("%q names %s", text, secret)
+				t.Errorf("callers see %q, want it without %s", text, secret)
 			}
 		}
 	}
@@ -103,7 +103,7 @@ func TestPublicMessageOfChange(t *testing.T) {
 	write(t, filepath.Join(dir, "c.jsonl"), []byte(one+one))
 	_, err = read(snap.Products(t.Context()))
 	if text, _ := public.Text(err); !strings.HasPrefix(text, "c.jsonl: the file has changed during the read: it had ") {
-		t.Errorf("callers see %q of %v", text, err)
+		t.Errorf("callers see %q of %v, want the file and both sizes", text, err)
 	}
 	if err := snap.Close(); err != nil {
 		t.Error(err)

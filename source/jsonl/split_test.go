@@ -72,7 +72,7 @@ func TestPartsHoldEveryProductOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		if ids, err := parts(t, src, 1); err != nil || !slices.Equal(slices.Concat(ids...), want) {
-			t.Errorf("%s: the products of one part differ from those of the file or are not in its order, error %v", name, err)
+			t.Errorf("%s: the products of one part differ from those of the file, want the same in order, error %v", name, err)
 		}
 		slices.Sort(want)
 		for n := range 9 {
@@ -121,7 +121,7 @@ func TestPartsAreOfLikeSize(t *testing.T) {
 	)
 	ids, err := parts(t, src, 3)
 	if err != nil || len(ids) != 3 {
-		t.Fatalf("got %d parts, %v", len(ids), err)
+		t.Fatalf("got %d parts, error %v, want 3", len(ids), err)
 	}
 	for i, part := range ids {
 		if len(part) < 500 || len(part) > 850 {
@@ -152,7 +152,7 @@ func TestPartsOfOneCompressedFile(t *testing.T) {
 		src := memory(t, nil, map[string]string{name: string(sourcetest.Compress(t, name, []byte(one)))})
 		_, _, err := sourcetest.Split(t, src, "c", 2)
 		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), name) {
-			t.Errorf("got %v", err)
+			t.Errorf("got error %v, want ErrUnsupported with the name of the file", err)
 		}
 	}
 	// The files of this file system can only be read from the start.
@@ -161,7 +161,7 @@ func TestPartsOfOneCompressedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := sourcetest.Split(t, src, "c", 2); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("got %v", err)
+		t.Errorf("got error %v, want ErrUnsupported", err)
 	}
 }
 
@@ -185,7 +185,7 @@ func TestPartsNameTheLine(t *testing.T) {
 	_, err := parts(t, memory(t, nil, map[string]string{"c.jsonl": content + `{"id":"cut o`}), 4)
 	lineErr, ok := errors.AsType[*jsonl.LineError](err)
 	if !ok || lineErr.Line != 1001 || lineErr.File != "c.jsonl" || !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("got %v", err)
+		t.Errorf("got error %v, want a LineError in line 1001", err)
 	}
 }
 
@@ -225,7 +225,7 @@ func TestPartsOfAChangedFile(t *testing.T) {
 		write(t, name, content)
 		for _, seq := range seqs {
 			if ids, err := read(seq); !errors.Is(err, jsonl.ErrChanged) || ids != nil {
-				t.Errorf("got %d products, %v", len(ids), err)
+				t.Errorf("got %d products, error %v, want only ErrChanged", len(ids), err)
 			}
 		}
 		write(t, name, catalogue(1000))
@@ -242,10 +242,10 @@ func TestForgedParts(t *testing.T) {
 	}
 	names, err := splitter.Split(t.Context(), 2)
 	if err != nil || len(names) != 1 {
-		t.Fatalf("got %q, %v", names, err)
+		t.Fatalf("got the parts %q, error %v, want one", names, err)
 	}
 	if ids, err := read(splitter.Part(t.Context(), names[0])); err != nil || fmt.Sprint(ids) != "[1]" {
-		t.Errorf("got %v, %v", ids, err)
+		t.Errorf("got %v, error %v, want [1]", ids, err)
 	}
 	for _, name := range []string{
 		"", "[]", "null", "1", names[0] + "x",

@@ -49,7 +49,7 @@ func TestValues(t *testing.T) {
 					continue
 				}
 				if err != nil {
-					t.Fatalf("%q: %v", content, err)
+					t.Fatalf("%q: got error %v, want none", content, err)
 				}
 				where, err := sourcetest.Locate(t, src, "c", p.ID)
 				if err != nil {
@@ -106,16 +106,16 @@ func TestLongValues(t *testing.T) {
 	ids, rejected, err := readAll(sourcetest.Products(t.Context(), src, "c"))
 	if err != nil || fmt.Sprint(ids) != "[1 1]" || len(rejected) != 1 || !errors.Is(rejected[0], jsonl.ErrTooLong) ||
 		rejected[0].Where != "c.json, line 2, byte 14" {
-		t.Errorf("got %v, %v, %v", ids, rejected, err)
+		t.Errorf("got %v, rejected %v, error %v, want [1 1] and the long value as too long", ids, rejected, err)
 	}
 	if where, err := sourcetest.Locate(t, src, "c", "1"); err != nil || where["1"] != "c.json, line 1, byte 2" {
-		t.Errorf("got %v, %v", where, err)
+		t.Errorf("got the places %v, error %v, want line 1, byte 2", where, err)
 	}
 	src = memory(t, nil,
 		map[string]string{"c.json": "[" + one + "," + long + ",\n" + strings.Replace(one, "1", "3", 1) + "]"})
 	if where, err := sourcetest.Locate(t, src, "c", "3"); err != nil ||
 		where["3"] != fmt.Sprintf("c.json, line 100003, byte %d", len(one)+len(long)+5) {
-		t.Errorf("got %v, %v", where, err)
+		t.Errorf("got the places %v, error %v, want line 100003", where, err)
 	}
 }
 
@@ -125,11 +125,11 @@ func TestPartsOfArrays(t *testing.T) {
 	array := "[" + strings.ReplaceAll(strings.TrimSpace(string(catalogue(1000))), "\n", ",\n") + "]"
 	if _, _, err := sourcetest.Split(t, memory(t, nil, map[string]string{"c.json": array}), "c",
 		4); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("got %v", err)
+		t.Errorf("got error %v, want ErrUnsupported", err)
 	}
 	ids, err := parts(t, memory(t, nil, map[string]string{"c/1.json": array, "c/2.jsonl": string(catalogue(1000))}), 2)
 	if err != nil || len(ids) != 2 || len(slices.Concat(ids...)) != 2000 {
-		t.Errorf("got %d parts of %d products, %v", len(ids), len(slices.Concat(ids...)), err)
+		t.Errorf("got %d parts of %d products, error %v, want 2 of 2000", len(ids), len(slices.Concat(ids...)), err)
 	}
 }
 
@@ -196,7 +196,7 @@ func FuzzRecords(f *testing.F) {
 		}
 		n, err := sourcetest.Estimate(t, src, "c")
 		if (err == nil) != (ended == nil) || err == nil && n != int64(len(got)) {
-			t.Errorf("estimated %d records, error %v, but read %d, error %v", n, err, len(got), ended)
+			t.Errorf("estimated %d records, error %v, want %d, error %v", n, err, len(got), ended)
 		}
 	})
 }
@@ -227,14 +227,14 @@ func checkLines(t *testing.T, content []byte, longest int, got []string, ended e
 		if n == len(got) {
 			lineErr, ok := errors.AsType[*jsonl.LineError](ended)
 			if !ok || lineErr.Line != int64(i+1) || i < len(lines)-1 || json.Valid(text) {
-				t.Fatalf("line %d is missing: %q; the read ended with %v", i+1, text, ended)
+				t.Fatalf("line %d is missing: %q; the read ended with %v, want an error only in the last line", i+1, text, ended)
 			}
 			return
 		}
 		switch {
 		case got[n] == where:
 			if json.Valid(text) && !tooLong && hasID(text) {
-				t.Fatalf("line %d was rejected: %q", i+1, text)
+				t.Fatalf("line %d was rejected, want it read: %q", i+1, text)
 			}
 		case got[n] != string(text) || tooLong:
 			t.Fatalf("got %q, want line %d: %q", got[n], i+1, text)
@@ -268,7 +268,7 @@ func checkValues(t *testing.T, content []byte, got []string, ended error) {
 		start := at + len(separators.Find(content[at:]))
 		if _, err := fmt.Sscanf(record, "c.jsonl, line %d, byte %d", &line, &offset); err == nil {
 			if line != 1+bytes.Count(content[:offset-1], []byte("\n")) || offset-1 < at || offset-1 > start && !rejected {
-				t.Fatalf("%q is not the place of a value after byte %d", record, at)
+				t.Fatalf("got the place %q, want one of a value after byte %d", record, at)
 			}
 			at, rejected = offset, true // a rejected array also begins with a separator
 			continue
@@ -277,12 +277,12 @@ func checkValues(t *testing.T, content []byte, got []string, ended error) {
 			start = at + max(0, bytes.Index(content[at:], []byte(record)))
 		}
 		if !bytes.HasPrefix(content[start:], []byte(record)) {
-			t.Fatalf("%q is not at byte %d", record, start+1)
+			t.Fatalf("got %q, want the text at byte %d", record, start+1)
 		}
 		at, rejected = start+len(record), false
 	}
 	if ended == nil && !rejected && at+len(separators.Find(content[at:])) != len(content) {
-		t.Fatalf("%q was not read", content[at:])
+		t.Fatalf("%q was not read, want only separators", content[at:])
 	}
 	want := 0
 	text := bytes.TrimPrefix(content, []byte("\ufeff"))

@@ -118,7 +118,7 @@ func testFollowRefused(t *testing.T, d database) {
 		`/y: row with sequence 4: column "tenant": it is NULL`,
 		`acme/: row with sequence 5: column "id": the id is NULL`, "large/z: all 1: too many changes"} {
 		if !strings.Contains(got, want) {
-			t.Errorf("the refusals %q lack %q", got, want)
+			t.Errorf("got the refusals %q, want also %q", got, want)
 		}
 	}
 	if n := strings.Count(got, ";") + 1; n != 6 {
@@ -245,7 +245,7 @@ func testFollowEnds(t *testing.T, d database) {
 	await(t, func() string { return f.ids("acme") }, "a")
 	f.stop(t)
 	if got := left(t, db, "changes_ends")(); got != "" {
-		t.Errorf("rows of applied changes are left: %s", got)
+		t.Errorf("the rows %s are left, want none of applied changes", got)
 	}
 	exec(t, db, "INSERT INTO changes_ends VALUES (2, 'acme', 'b', false, NULL)")
 	f = follow(t, db, o, func(string, []reindex.Change) error { return context.Canceled })
@@ -280,7 +280,7 @@ func testFollowOne(t *testing.T, d database, kill func(tb testing.TB, admin *sql
 		await(t, left(t, db, "changes_one"), "")
 	}
 	if got := second.ids("acme"); got != "" {
-		t.Errorf("the second Follow got %s while the first one runs", got)
+		t.Errorf("the second Follow got %s while the first one runs, want nothing", got)
 	}
 	first.stop(t)
 	exec(t, db, "INSERT INTO changes_one VALUES (30, 'acme', 'c', false, NULL)")

@@ -107,7 +107,7 @@ func (f *following) stop(t *testing.T) {
 	t.Helper()
 	f.cancel()
 	if err := <-f.ended; err != nil {
-		t.Errorf("Follow: %v", err)
+		t.Errorf("Follow returned %v, want nil", err)
 	}
 	f.ended <- nil
 }

@@ -127,6 +127,6 @@ func TestConfig(t *testing.T) {
 	all := sqlsource.Config{}
 	_, err := sqlsource.New(nil, all)
 	if err == nil || !slices.Contains(strings.Split(err.Error(), "\n"), "Config.Query is not set") {
-		t.Errorf("the error does not name every setting: %v", err)
+		t.Errorf("got error %v, want one that names every setting", err)
 	}
 }

@@ -156,7 +156,7 @@ func testMySQLTypes(t *testing.T, dsn string) {
 				newSource(t, db, sqlsource.Config{Dialect: sqlsource.MySQL, Query: query, Args: args, Types: types}),
 			)
 			if err != nil || len(products) != 1 {
-				t.Fatalf("%s, %s: %d products, error %v", params, query, len(products), err)
+				t.Fatalf("%s, %s: got %d products, error %v, want 1", params, query, len(products), err)
 			}
 			got := string(products[0].Body)
 			if got != "{"+strings.Join(want, ",")+"}" {
@@ -247,7 +247,7 @@ func testMySQLKey(t *testing.T, db *sql.DB, column, query string, want []string,
 		}))
 		if refused != "" {
 			if err == nil || !strings.Contains(err.Error(), refused) {
-				t.Errorf("%s, %s, pages of %d: %d products, error %v", column, query, size, len(products), err)
+				t.Errorf("%s, %s, pages of %d: got %d products, error %v, want a refusal", column, query, size, len(products), err)
 			}
 			continue
 		}
@@ -277,13 +277,13 @@ func testMySQLCollations(t *testing.T, d database) {
 			ids[p.ID] = true
 		}
 		if err == nil && len(ids) != total {
-			t.Errorf("pages of %d lose products without an error: %v", size, ids)
+			t.Errorf("pages of %d: got %v without an error, want all products or an error", size, ids)
 		}
 		products, err = read(t, newSource(t, db, sqlsource.Config{
 			Dialect: d.dialect, PageRows: size, Query: "SELECT id COLLATE utf8mb4_nopad_bin AS id FROM collated WHERE ? <> ''",
 		}))
 		if err != nil || len(products) != total || products[0].ID != "A" || products[total-1].ID != "á" {
-			t.Errorf("pages of %d in a binary collation: %d products, error %v", size, len(products), err)
+			t.Errorf("pages of %d in a binary collation: got %d products, error %v, want all in order", size, len(products), err)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func testPostgresTypes(t *testing.T, d database) {
 			Dialect: d.dialect, Query: "SELECT 'p' AS id, " + expr + " AS value WHERE $1 <> ''",
 		}))
 		if err != nil || len(products) != 1 {
-			t.Errorf("%s: %d products, error %v", expr, len(products), err)
+			t.Errorf("%s: got %d products, error %v, want 1", expr, len(products), err)
 			continue
 		}
 		if got, want := string(products[0].Body), `{"id":"p","value":`+want+`}`; got != want {
@@ -123,7 +123,7 @@ func testCollation(t *testing.T, d database) {
 			ids[p.ID] = true
 		}
 		if err == nil && len(ids) != 5 {
-			t.Errorf("pages of %d lose products without an error: %v", size, ids)
+			t.Errorf("pages of %d: got %v without an error, want all products or an error", size, ids)
 		}
 	}
 }

@@ -104,11 +104,11 @@ func testFind(t *testing.T, d database, columns map[string]string) {
 		slices.Sort(all)
 		for _, id := range all {
 			if got := records(t, src.Find(t.Context(), "shop", id)); !slices.Equal(got, []string{id}) {
-				t.Errorf("%s: found %q for the id %q", column, got, id)
+				t.Errorf("%s: found %q, want only the id %q", column, got, id)
 			}
 			places, err := snap.(reindex.Locator).Locate(t.Context(), id)
 			if err != nil || len(places) != 1 || places[id] == "" {
-				t.Errorf("%s: got the places %q of the id %q, error %v", column, places, id, err)
+				t.Errorf("%s: got the places %q, want one of the id %q, error %v", column, places, id, err)
 			}
 		}
 		others := []string{
@@ -134,7 +134,7 @@ func testFind(t *testing.T, d database, columns map[string]string) {
 		}
 		others = slices.DeleteFunc(others, func(id string) bool { return slices.Contains(all, id) })
 		if got := records(t, src.Find(t.Context(), "shop", others...)); len(got) != 0 {
-			t.Errorf("%s: found %q for ids that no product has", column, got)
+			t.Errorf("%s: found %q for ids that no product has, want nothing", column, got)
 		}
 		got := records(t, src.Find(t.Context(), "shop", append(others, slices.Concat(all, all)...)...))
 		slices.Sort(got)

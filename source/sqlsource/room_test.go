@@ -160,7 +160,7 @@ func testNoRoom(t *testing.T, d database, cfg sqlsource.Config) {
 		}
 	}
 	if n := db.Stats().InUse; n != 1 {
-		t.Errorf("%d connections are in use", n)
+		t.Errorf("%d connections are in use, want 1", n)
 	}
 }
 

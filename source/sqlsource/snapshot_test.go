@@ -63,7 +63,7 @@ func testMoment(t *testing.T, d database) {
 		checkProduct(t, p, ids)
 	}
 	if slices.Contains(ids[1:], false) {
-		t.Errorf("some of the ten products are missing: %v", ids[1:])
+		t.Errorf("got the products %v, want all ten", ids[1:])
 	}
 	places, err := snap.(reindex.Locator).Locate(t.Context(), "10", "11")
 	if err != nil || len(places) != 1 || places["10"] != "row with id 10" {
@@ -97,7 +97,7 @@ func checkProduct(tb testing.TB, p reindex.Product, seen []bool) {
 	tb.Helper()
 	var n int
 	if _, err := fmt.Sscan(p.ID, &n); err != nil || n < 1 || n >= len(seen) || seen[n] {
-		tb.Fatalf("product %q is not in the snapshot, or came twice", p.ID)
+		tb.Fatalf("got product %q, want each product of the snapshot once", p.ID)
 	}
 	seen[n] = true
 	want := fmt.Sprintf(`{"id":%d,"name":"Product %d","price":%d.5`, n, n, n)

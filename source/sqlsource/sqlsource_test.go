@@ -104,7 +104,7 @@ func exec(tb testing.TB, db *sql.DB, statements ...string) {
 	tb.Helper()
 	for _, s := range statements {
 		if _, err := db.ExecContext(context.Background(), s); err != nil {
-			tb.Fatalf("%s: %v", s, err)
+			tb.Fatalf("%s: got error %v, want none", s, err)
 		}
 	}
 }
@@ -290,7 +290,7 @@ func testPages(t *testing.T, d database) {
 			})
 			products, err := read(t, src)
 			if err != nil || len(products) != n {
-				t.Fatalf("%d rows, pages of %d: got %d products, error %v", n, size, len(products), err)
+				t.Fatalf("%d rows, pages of %d: got %d products, error %v, want all", n, size, len(products), err)
 			}
 			for i, p := range products {
 				if want := fmt.Sprint(i + 1); p.ID != want || string(p.Body) != `{"id":`+want+`}` {
@@ -324,7 +324,7 @@ func testReleases(t *testing.T, d database) {
 		}
 		for range 2 { // Close may be called again
 			if err := snap.Close(); err != nil {
-				t.Errorf("%s: closing: %v", when, err)
+				t.Errorf("%s: closing: got error %v, want none", when, err)
 			}
 		}
 		if n := db.Stats().InUse; n != 0 {
@@ -386,7 +386,7 @@ func testQuotedNames(t *testing.T, d database) {
 	}
 	for _, p := range products {
 		if !json.Valid(p.Body) {
-			t.Errorf("%s is not JSON", p.Body)
+			t.Errorf("got %s, want JSON", p.Body)
 		}
 	}
 }

@@ -54,10 +54,10 @@ func FuzzTrimQuery(f *testing.F) {
 		for _, d := range []Dialect{PostgreSQL, MySQL, SQLite} {
 			got := trimQuery(d, query)
 			if again := trimQuery(d, got); again != got {
-				t.Errorf("%s: %q became %q, and then %q", d, query, got, again)
+				t.Errorf("%s: %q became %q, and then %q, want no further change", d, query, got, again)
 			}
 			if with := trimQuery(d, got+"\n;-- x\n"); got != "" && len(with) < len(got) {
-				t.Errorf("%s: %q lost a part of its own: %q", d, got, with)
+				t.Errorf("%s: %q became %q, want only the end trimmed", d, got, with)
 			}
 		}
 	})

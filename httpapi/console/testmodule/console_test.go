@@ -157,7 +157,7 @@ func (b *browser) dryRuns(t *testing.T, s *shop) {
 	s.fill("acme", 5990)
 	b.click("Dry run")
 	b.untilText("was checked and discarded")
-	b.untilText("Difference to the live index")
+	b.untilText("Difference from the live index")
 	b.untilText("P-05995")
 	b.looks(t, "dryrun")
 }

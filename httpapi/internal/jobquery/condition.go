@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Conditions are the conditions of a q, all of which a job meets.
+// Conditions are the conditions of a q. A job must meet all of them.
 type Conditions []condition
 
 // Hold reports whether the job meets all of them.

@@ -171,11 +171,11 @@ func selected(t *testing.T, q, sort string) string {
 	t.Helper()
 	conditions, err := ParseConditions(q)
 	if err != nil {
-		t.Errorf("%s: %v", q, err)
+		t.Errorf("%s: got error %v, want none", q, err)
 	}
 	order, err := ParseSort(sort)
 	if err != nil {
-		t.Errorf("%s: %v", sort, err)
+		t.Errorf("%s: got error %v, want none", sort, err)
 	}
 	jobs := jobquerytest.Varied()
 	slices.Reverse(jobs)
@@ -230,8 +230,8 @@ var refusedConditions = []struct{ q, detail string }{
 	{"id", "At character 3: a colon must follow the name of a field"},
 	{"id J1", "At character 3: a colon must follow the name of a field"},
 	{"id=J1", "At character 1: " + needsField},
-	{"id:", "At character 4: a value is missing, field 'id' takes a text"},
-	{"id: J1", "At character 4: a value is missing, field 'id' takes a text"},
+	{"id:", "At character 4: a value is missing; field 'id' takes a text"},
+	{"id: J1", "At character 4: a value is missing; field 'id' takes a text"},
 	{"id:J1:J2", "At character 6: " + needsSpace},
 	{"id:J1)", "At character 6: " + needsSpace},
 	{`id:"J1"status:SUCCESS`, "At character 8: " + needsSpace},
@@ -248,7 +248,7 @@ var refusedConditions = []struct{ q, detail string }{
 	{`processedCount:""`, "At character 16: " + takesCount},
 	{
 		"processedCount:>",
-		"At character 17: a value is missing, field 'processedCount' takes a whole number of 64 bits, such as 100",
+		"At character 17: a value is missing; field 'processedCount' takes a whole number of 64 bits, such as 100",
 	},
 	{"processedCount:>=null", "At character 18: " + takesCount},
 	{"processedCount:=5", "At character 16: " + takesCount},
@@ -256,7 +256,7 @@ var refusedConditions = []struct{ q, detail string }{
 	{"processedCount:(1,x)", "At character 19: " + takesCount},
 	{
 		"processedCount:~1",
-		"At character 16: field 'processedCount' takes no regular expression, it takes a whole number of 64 " +
+		"At character 16: field 'processedCount' does not take a regular expression; it takes a whole number of 64 " +
 			"bits, such as 100",
 	},
 
@@ -267,19 +267,20 @@ var refusedConditions = []struct{ q, detail string }{
 	{`metadata.createdAt:"2026-01-02T15:04:05 01:00"`, "At character 20: " + takesDate},
 	{`metadata.createdAt:"2026-02-30T15:04:05Z"`, "At character 20: " + takesDate},
 	{`metadata.createdAt:>2026`, "At character 21: " + takesDate},
-	{`metadata.createdAt:~2026`, "At character 20: field 'metadata.createdAt' takes no regular expression, it takes " +
+	{`metadata.createdAt:~2026`, "At character 20: field 'metadata.createdAt' does not take a regular expression; it " +
+		"takes " +
 		strings.TrimPrefix(takesDate, "field 'metadata.createdAt' takes ")},
 
 	{"status:DONE", "At character 8: field 'status' takes " + statuses},
 	{"status:success", "At character 8: field 'status' takes " + statuses},
 	{"status:(SUCCESS,null)", "At character 17: field 'status' takes " + statuses},
 	{"estimated:false", "At character 11: field 'estimated' takes one of true"},
-	{"status:>PENDING", "At character 8: field 'status' has no order, it takes " + statuses},
-	{"id:(>=J1 AND <=J2)", "At character 5: field 'id' has no order, it takes a text"},
-	{"message:<x", "At character 9: field 'message' has no order, it takes a text"},
+	{"status:>PENDING", "At character 8: field 'status' has no order; it takes " + statuses},
+	{"id:(>=J1 AND <=J2)", "At character 5: field 'id' has no order; it takes a text"},
+	{"message:<x", "At character 9: field 'message' has no order; it takes a text"},
 
-	{"id:()", "At character 5: a value is missing, field 'id' takes a text"},
-	{"id:(J1,)", "At character 8: a value is missing, field 'id' takes a text"},
+	{"id:()", "At character 5: a value is missing; field 'id' takes a text"},
+	{"id:(J1,)", "At character 8: a value is missing; field 'id' takes a text"},
 	{"id:(J1", "At character 7: a comma or a closing parenthesis must follow a value in parentheses"},
 	{"id:(J1 J2)", "At character 8: a comma or a closing parenthesis must follow a value in parentheses"},
 	{"message:(null)", "At character 10: " + noMeaning},
@@ -294,7 +295,7 @@ var refusedConditions = []struct{ q, detail string }{
 	{"message:~(a b", "At character 10: not a regular expression of RE2: missing closing ): (a"},
 	{
 		"processedCount:(~1)",
-		"At character 17: field 'processedCount' takes no regular expression, it takes a whole number of 64 " +
+		"At character 17: field 'processedCount' does not take a regular expression; it takes a whole number of 64 " +
 			"bits, such as 100",
 	},
 	{"phase:reading", "At character 7: field 'phase' takes one of pending, open, begin, load, seal, commit"},

@@ -26,10 +26,10 @@ func requirePlace(t *testing.T, parameter, text string, err error) {
 	}
 	place := regexp.MustCompile(`^At character ([0-9]+): .`).FindStringSubmatch(p.Detail)
 	if place == nil || !utf8.ValidString(p.Detail) {
-		t.Fatalf("%q: the detail %q has no place within the text", text, p.Detail)
+		t.Fatalf("%q: got the detail %q, want a place within the text", text, p.Detail)
 	}
 	if n, err := strconv.Atoi(place[1]); err != nil || n < 1 || n > utf8.RuneCountInString(text)+1 {
-		t.Fatalf("%q: the detail %q has no place within the text", text, p.Detail)
+		t.Fatalf("%q: got the detail %q, want a place within the text", text, p.Detail)
 	}
 }
 
@@ -97,7 +97,7 @@ func holdsShown(t *testing.T, c condition, job reindex.Job) bool {
 		text, ok := got.(string)
 		return ok && test.re.MatchString(text)
 	default:
-		t.Fatalf("%T", test)
+		t.Fatalf("unknown test of type %T", test)
 		return false
 	}
 }
@@ -176,7 +176,8 @@ func FuzzJobQ(f *testing.F) {
 		if utf8.RuneCountInString(printed) > MaxConditions || hasFarTime(conditions) {
 			again = conditions // the canonical form is too long, or has no valid time
 		} else if err != nil || printConditions(again) != printed {
-			t.Fatalf("%q: the canonical form %q was parsed as %q, error %v", q, printed, printConditions(again), err)
+			t.Fatalf("%q: the canonical form %q was parsed as %q, error %v, want the same form",
+				q, printed, printConditions(again), err)
 		}
 		at := time.UnixMilli(millis % 253_402_300_800_000) // the years that RFC 3339 has
 		jobs := append(jobquerytest.Varied(), reindex.Job{
@@ -266,13 +267,13 @@ func FuzzJobSort(f *testing.F) {
 		seen := map[string]bool{}
 		for _, key := range keys {
 			if seen[key.field.name] {
-				t.Fatalf("%q: the field %s is a key twice", list, key.field.name)
+				t.Fatalf("%q: the field %s is a key twice, want once", list, key.field.name)
 			}
 			seen[key.field.name] = true
 			parts = append(parts, key.field.name+map[bool]string{true: ":desc", false: ":asc"}[key.descending])
 		}
 		if again, err := ParseSort(strings.Join(parts, ",")); err != nil || !slices.Equal(again, keys) {
-			t.Fatalf("%q: the full form %q has other keys, error %v", list, parts, err)
+			t.Fatalf("%q: the full form %q has other keys, error %v, want the same keys", list, parts, err)
 		}
 		for _, a := range jobs {
 			for _, b := range jobs {

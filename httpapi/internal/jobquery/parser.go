@@ -205,7 +205,7 @@ func (p *parser) bound(field *field) (b bound, err error) {
 	case b.operator == "":
 		return b, p.fail(start, "a comparison begins with >, >=, < or <=")
 	case field.kind == kindText:
-		return b, p.fail(start, fmt.Sprintf("field '%s' has no order, it takes %s", field.name, field.takes()))
+		return b, p.fail(start, fmt.Sprintf("field '%s' has no order; it takes %s", field.name, field.takes()))
 	}
 	limit, err := p.value(field)
 	b.limit = limit.number
@@ -219,7 +219,7 @@ func (p *parser) pattern(field *field, inParentheses bool) (test, error) {
 	if field.kind != kindText {
 		return nil, p.fail(
 			start-len("~"),
-			fmt.Sprintf("field '%s' takes no regular expression, it takes %s", field.name, field.takes()),
+			fmt.Sprintf("field '%s' does not take a regular expression; it takes %s", field.name, field.takes()),
 		)
 	}
 	expression, err := p.expression(inParentheses)
@@ -280,7 +280,7 @@ func (p *parser) value(field *field) (v value, err error) {
 	case err != nil:
 		return v, err
 	case text == "" && !inQuotes:
-		return v, p.fail(start, fmt.Sprintf("a value is missing, field '%s' takes %s", field.name, field.takes()))
+		return v, p.fail(start, fmt.Sprintf("a value is missing; field '%s' takes %s", field.name, field.takes()))
 	}
 	v, ok := field.parse(text)
 	switch {

@@ -12,9 +12,9 @@ import (
 
 // Job is a job as callers see it.
 type Job struct {
-	// Record is the job. Its EntityType is the one that is shown.
+	// Record is the job. Its EntityType is the type that callers see.
 	Record reindex.Job
-	// RAG is set if it reindexes for retrieval-augmented generation.
+	// RAG is set if the job reindexes for retrieval-augmented generation.
 	RAG bool
 }
 
@@ -70,7 +70,7 @@ type MetadataView struct {
 	ModifiedAt string `json:"modifiedAt,omitempty"`
 }
 
-// Show returns the view of a job. Its message is all that callers see of the reason of a failure.
+// Show returns the view of a job. Callers see nothing of the reason of a failure except the message in the view.
 func Show(job Job) View {
 	var v View
 	for _, f := range allFields {

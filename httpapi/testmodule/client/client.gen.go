@@ -800,7 +800,7 @@ type ClientInterface interface {
 	// Corresponds with GET /indexing/{tenant}/reindex-jobs/{id} (the `GETIndexingReindexJob` operationId).
 	GETIndexingReindexJob(ctx context.Context, tenant Tenant, id Id, params *GETIndexingReindexJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GETIndexingReindexJobDifference Difference to the live index
+	// GETIndexingReindexJobDifference Difference from the live index
 	//
 	// Returns the difference between the new index of a job and the index that was live at that time. The answer is 404 if the job was not asked for the difference, or has not determined it yet.
 	//
@@ -983,7 +983,7 @@ func (c *Client) GETIndexingReindexJob(ctx context.Context, tenant Tenant, id Id
 	return c.Client.Do(req)
 }
 
-// GETIndexingReindexJobDifference Difference to the live index
+// GETIndexingReindexJobDifference Difference from the live index
 //
 // Returns the difference between the new index of a job and the index that was live at that time. The answer is 404 if the job was not asked for the difference, or has not determined it yet.
 //
@@ -1861,7 +1861,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /indexing/{tenant}/reindex-jobs/{id} (the `GETIndexingReindexJob` operationId).
 	GETIndexingReindexJobWithResponse(ctx context.Context, tenant Tenant, id Id, params *GETIndexingReindexJobParams, reqEditors ...RequestEditorFn) (*GETIndexingReindexJobResponse, error)
 
-	// GETIndexingReindexJobDifferenceWithResponse Difference to the live index
+	// GETIndexingReindexJobDifferenceWithResponse Difference from the live index
 	//
 	// Returns the difference between the new index of a job and the index that was live at that time. The answer is 404 if the job was not asked for the difference, or has not determined it yet.
 	//
@@ -2878,7 +2878,7 @@ func (c *ClientWithResponses) GETIndexingReindexJobWithResponse(ctx context.Cont
 	return ParseGETIndexingReindexJobResponse(rsp)
 }
 
-// GETIndexingReindexJobDifferenceWithResponse Difference to the live index
+// GETIndexingReindexJobDifferenceWithResponse Difference from the live index
 //
 // Returns the difference between the new index of a job and the index that was live at that time. The answer is 404 if the job was not asked for the difference, or has not determined it yet.
 //

@@ -25,20 +25,20 @@ func FuzzAppendString(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		got := jsonenc.AppendString([]byte("x"), s)
 		if fromBytes := jsonenc.AppendString([]byte("x"), []byte(s)); string(fromBytes) != string(got) {
-			t.Fatalf("as bytes %q, as a string %q", fromBytes, got)
+			t.Fatalf("as bytes %q, as a string %q, want the same", fromBytes, got)
 		}
 		if want := escaped(s); string(got[1:]) != want {
 			t.Fatalf("%q became %s, want %s", s, got[1:], want)
 		}
 		if !utf8.ValidString(s) {
 			if utf8.Valid(got) {
-				t.Fatalf("%q hides invalid UTF-8: %q", s, got)
+				t.Fatalf("%q became %q, want invalid UTF-8 to stay", s, got)
 			}
 			return
 		}
 		var back string
 		if err := json.Unmarshal(got[1:], &back); err != nil || back != s {
-			t.Fatalf("%q became %s, which reads as %q, %v", s, got[1:], back, err)
+			t.Fatalf("%q became %s, which reads as %q, error %v, want the same text", s, got[1:], back, err)
 		}
 	})
 }
@@ -68,23 +68,23 @@ func FuzzAppendFloat(f *testing.F) {
 		got := string(jsonenc.AppendFloat(nil, v, 64))
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			if got != "null" {
-				t.Fatalf("%v became %s", v, got)
+				t.Fatalf("%v became %s, want null", v, got)
 			}
 			return
 		}
 		var back float64
 		if err := json.Unmarshal([]byte(got), &back); err != nil || back != v {
-			t.Fatalf("%v became %s, which reads as %v, %v", v, got, back, err)
+			t.Fatalf("%v became %s, which reads as %v, error %v, want the same number", v, got, back, err)
 		}
 		if !jsonenc.IsNumber(got) {
-			t.Fatalf("IsNumber(%s) is false", got)
+			t.Fatalf("IsNumber(%s) is false, want true", got)
 		}
 	})
 }
 
 func TestAppendFloat32(t *testing.T) {
 	if got := string(jsonenc.AppendFloat(nil, float64(float32(0.1)), 32)); got != "0.1" {
-		t.Fatalf("got %s", got)
+		t.Fatalf("got %s, want 0.1", got)
 	}
 }
 

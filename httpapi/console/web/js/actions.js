@@ -44,7 +44,8 @@ export function actions(context, on) {
     on.started(job);
   }
 
-  // dryRun also asks for the difference to the live index. Not every index can be compared, so it tries again without.
+  // dryRun also asks for the difference from the live index. Not every index can be compared, so it tries again without
+  // the difference if the request is refused.
   async function dryRun() {
     if (app.api.takes("ReindexJobCreation", "difference")) {
       try {

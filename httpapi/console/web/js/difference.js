@@ -14,7 +14,7 @@ export function difference(context, id) {
   const note = h("p", { class: "hint" });
   const body = h("div", { class: "differs" });
   const element = h("section", { class: "card", "aria-labelledby": "differs-heading", hidden: true },
-    h("h2", { id: "differs-heading", text: "Difference to the live index" }), note, body);
+    h("h2", { id: "differs-heading", text: "Difference from the live index" }), note, body);
   let asked = false;
 
   async function show(job) {
@@ -23,8 +23,8 @@ export function difference(context, id) {
     try {
       const found = await app.api.get(`${tenant}/reindex-jobs/${id}/difference`);
       await released();
-      const edited = `${count(found.editedCount)} were edited during the run and are not compared`;
-      const parts = [`${count(found.unchangedCount)} products are the same in both`, found.editedCount > 0 && edited];
+      const edited = `products edited during the run, which are not compared: ${count(found.editedCount)}`;
+      const parts = [`Products that are the same in both: ${count(found.unchangedCount)}`, found.editedCount > 0 && edited];
       setText(note, parts.filter(Boolean).join("; ") + ".");
       body.replaceChildren(...kinds.map(([kind, name]) => kindView(name, found[`${kind}Count`], found[kind])));
       element.hidden = false;

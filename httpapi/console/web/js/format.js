@@ -11,6 +11,11 @@ export function count(n) {
   return n === undefined || n === null ? missing : whole.format(n);
 }
 
+// things formats a number of things, such as "1 product" or "2 products".
+export function things(n, thing) {
+  return `${count(n)} ${thing}${n === 1 ? "" : "s"}`;
+}
+
 export function rate(perSecond) {
   return perSecond < 10 ? short.format(perSecond) : whole.format(perSecond);
 }

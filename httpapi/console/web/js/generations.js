@@ -2,7 +2,7 @@
 
 import { ask } from "./ask.js";
 import { cell, h, head, hint, renew, row, setText, table } from "./dom.js";
-import { bytes, count, missing, moment, relative } from "./format.js";
+import { bytes, count, missing, moment, relative, things } from "./format.js";
 import { poll } from "./poll.js";
 import { mayManage } from "./rights.js";
 
@@ -61,7 +61,7 @@ export function generations(context, on) {
 
   async function rollBack({ name, createdAt, documents }) {
     const index = createdAt ? `of ${moment(createdAt)}` : name;
-    const holds = documents === undefined ? "" : ` with ${count(documents)} products`;
+    const holds = documents === undefined ? "" : ` with ${things(documents, "product")}`;
     const sure = await ask({ title: `Roll ${tenant} back?`, yes: "Roll back", text: [
       `Searches switch to the index ${index}${holds} in one step. Edits accepted since then are applied to it first.`,
       "The current index is kept, so that you can return to it.",

@@ -5,7 +5,7 @@ import { difference } from "./difference.js";
 import { h, setText } from "./dom.js";
 import { durations } from "./durations.js";
 import { facts } from "./facts.js";
-import { count, left, moment, percent, relative } from "./format.js";
+import { count, left, moment, percent, relative, things } from "./format.js";
 import { rejections } from "./rejections.js";
 import { released } from "./poll.js";
 import { mayManage, noScope } from "./rights.js";
@@ -122,10 +122,10 @@ function jobView(context, id) {
   }
 
   function counted(job, over, part) {
-    if (goesBack(job)) return `${count(job.changesApplied)} edits applied`;
-    if (over) return `${count(job.processedCount)} products indexed`;
-    const expected = job.expectedCount === undefined ? "" : ` of ${job.estimated ? "about " : ""}${count(job.expectedCount)}`;
-    return [`${count(done(job))}${expected} products`,
+    if (goesBack(job)) return `${things(job.changesApplied, "edit")} applied`;
+    if (over) return `${things(job.processedCount, "product")} indexed`;
+    const expected = `${count(done(job))} of ${job.estimated ? "about " : ""}${things(job.expectedCount, "product")}`;
+    return [job.expectedCount === undefined ? things(done(job), "product") : expected,
       part === undefined ? "" : percent(part),
       job.remainingSeconds === undefined ? "" : left(job.remainingSeconds)].filter(Boolean).join(" · ");
   }

@@ -1,7 +1,7 @@
 // The limits on reading the tenant's products, and the pause.
 
 import { h, setText } from "./dom.js";
-import { bytes, count } from "./format.js";
+import { bytes, things } from "./format.js";
 import { poll } from "./poll.js";
 import { mayManage, noScope } from "./rights.js";
 
@@ -50,7 +50,7 @@ export function pace(context) {
   function show(now) {
     limits = now;
     const { documentsPerSecond: documents, bytesPerSecond: size, paused, window: hours } = now;
-    const parts = [documents > 0 && `at most ${count(documents)} products per second`, size > 0 && `at most ${bytes(size)} per second`,
+    const parts = [documents > 0 && `at most ${things(documents, "product")} per second`, size > 0 && `at most ${bytes(size)} per second`,
       hours && `only from ${hours.from} to ${hours.to}, ${hours.timeZone}`].filter(Boolean);
     const limited = parts.length > 0 ? `Products are read ${parts.join(", ")}.` : "Products are read as fast as the index accepts them.";
     setText(words, paused ? "Paused: nothing is read until you resume." : limited);

@@ -1,7 +1,7 @@
 // The search box.
 
 import { h, hint } from "./dom.js";
-import { count } from "./format.js";
+import { things } from "./format.js";
 import { released } from "./poll.js";
 
 const waitMillis = 250;
@@ -35,7 +35,7 @@ export function searchBox(context) {
       await released();
       if (mine.signal.aborted) return;
       const some = hits.length < total ? `, the first ${hits.length}:` : "";
-      status.textContent = total === 1 ? "1 product found" : `${count(total)} products found${some}`;
+      status.textContent = `${things(total, "product")} found${some}`;
       results.replaceChildren(...hits.map(hitView));
     } catch (error) {
       if (error.name === "AbortError") return;
