@@ -204,7 +204,7 @@ func (c *Config) checkNames() error {
 	for _, column := range slices.Sorted(maps.Keys(c.Rename)) {
 		name := c.Rename[column]
 		if other, ok := renamed[name]; ok && name != "" {
-			errs = append(errs, fmt.Errorf("Rename gives the columns %q and %q the same name %q", other, column, name))
+			errs = append(errs, fmt.Errorf("columns %q and %q have the same name %q in Rename", other, column, name))
 		}
 		renamed[name] = column
 	}

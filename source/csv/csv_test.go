@@ -316,8 +316,8 @@ func TestConfig(t *testing.T) {
 // A column cannot be in an id twice, and two columns cannot get the same name.
 func TestConfigRepeats(t *testing.T) {
 	for want, cfg := range map[string]csv.Config{
-		`IDColumns has the column "sku" twice`:                        {IDColumns: []string{"sku", "size", "sku"}},
-		`Rename gives the columns "Nr" and "SKU" the same name "sku"`: {Rename: map[string]string{"SKU": "sku", "Nr": "sku"}},
+		`IDColumns has the column "sku" twice`:                      {IDColumns: []string{"sku", "size", "sku"}},
+		`columns "Nr" and "SKU" have the same name "sku" in Rename`: {Rename: map[string]string{"SKU": "sku", "Nr": "sku"}},
 		"": {IDColumns: []string{"sku", "size"}, Rename: map[string]string{"Nr": "sku", "a": "", "b": "", "c": "size"}},
 	} {
 		_, err := csv.NewFS(fstest.MapFS{}, &cfg)
