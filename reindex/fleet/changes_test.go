@@ -33,7 +33,8 @@ func TestEditsDuringARun(t *testing.T) {
 	}
 	close(release)
 	if job = await(t, trigger, job); job.Status != reindex.StatusSuccess || job.Report.ChangesApplied != 3 {
-		t.Fatalf("the job is %s (%s), %d changes applied", job.Status, job.Message, job.Report.ChangesApplied)
+		t.Fatalf("the job is %s (%s) with %d changes applied, want SUCCESS and 3",
+			job.Status, job.Message, job.Report.ChangesApplied)
 	}
 	if added, removed := job.Report.Added, job.Report.Removed; added != 1 || removed != 1 {
 		t.Errorf("changes added %d and removed %d products, want 1 and 1", added, removed)

@@ -110,10 +110,10 @@ func TestFairness(t *testing.T) {
 	defer mu.Unlock()
 	// One part was loaded, two were waiting in the process, and one may have come together with the small catalogue.
 	if at := slices.Index(order, "small"); at > 4 {
-		t.Errorf("the small catalogue came after %d parts of the large one", at)
+		t.Errorf("the small catalogue came after %d parts of the large one, want at most 4", at)
 	}
 	if most > 1 {
-		t.Errorf("%d parts were loaded at the same time, but BytesInFlight allows 1", most)
+		t.Errorf("%d parts were loaded at the same time, want 1, as BytesInFlight allows", most)
 	}
 }
 

@@ -76,7 +76,7 @@ func start(tb testing.TB, f *Fleet, tenant string) reindex.Job {
 	tb.Helper()
 	job, started, err := f.Start(tb.Context(), tenant)
 	if err != nil || !started {
-		tb.Fatalf("start: %v, started %v", err, started)
+		tb.Fatalf("start: started %v, error %v; want true", started, err)
 	}
 	return job
 }

@@ -31,7 +31,8 @@ func TestManyProducts(t *testing.T) {
 		job = j
 	}
 	if job.Status != reindex.StatusSuccess || job.Report.Indexed != int64(n) {
-		t.Fatalf("the job is %s (%s), indexed %d", job.Status, job.Message, job.Report.Indexed)
+		t.Fatalf("the job is %s (%s) with %d products indexed, want SUCCESS and %d",
+			job.Status, job.Message, job.Report.Indexed, n)
 	}
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

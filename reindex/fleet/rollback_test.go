@@ -45,7 +45,7 @@ func TestRollback(t *testing.T) {
 	ix.pausing.Store(true)
 	job, started, err := trigger.StartWith(t.Context(), "acme", reindex.Options{Rollback: true})
 	if err != nil || !started {
-		t.Fatalf("starting the rollback: started %v, error %v", started, err)
+		t.Fatalf("start of the rollback: started %v, error %v; want true", started, err)
 	}
 	<-ix.entered
 	newFleet(t, pool, src, ix, cfg)

@@ -189,7 +189,7 @@ func TestRunIsTakenOver(t *testing.T) {
 		processed, job = append(processed, j.Processed), j
 	}
 	if err := <-gone; !errors.Is(err, context.Canceled) {
-		t.Errorf("shutdown: %v", err)
+		t.Errorf("shutdown: error %v, want context.Canceled", err)
 	}
 	n := len(ix.Documents("acme"))
 	if job.Status != reindex.StatusSuccess || n != 1000 || !slices.IsSorted(processed) {
@@ -288,7 +288,7 @@ func TestRunIsLostBeforeItIsOwned(t *testing.T) {
 		tag, err := pool.Exec(t.Context(), `UPDATE river_job SET state = 'running', attempt = 1, attempted_at = now()
 			WHERE kind = 'reindex_run' AND state = 'available'`)
 		if err != nil || tag.RowsAffected() != 1 {
-			t.Fatalf("River hands out %d runs, error %v", tag.RowsAffected(), err)
+			t.Fatalf("River hands out %d runs, error %v; want 1", tag.RowsAffected(), err)
 		}
 		if lost == 3 {
 			break
@@ -301,7 +301,7 @@ func TestRunIsLostBeforeItIsOwned(t *testing.T) {
 	}
 	worker := newFleet(t, pool, &shop{products: 3}, ix, hurried(Config{}))
 	if job = await(t, worker, job); job.Status != reindex.StatusSuccess {
-		t.Errorf("the job is %s (%s)", job.Status, job.Message)
+		t.Errorf("the job is %s (%s), want SUCCESS", job.Status, job.Message)
 	}
 }
 

@@ -219,7 +219,7 @@ func testLostAnswersOfUpdates(t *testing.T, d database) {
 			t.Errorf("request %d: the live products are %v, want a with %s and no b", n, found, rev)
 		}
 		if lost = !w.armed(); !lost && n < 80 {
-			t.Errorf("only %d requests were made", requests)
+			t.Errorf("only %d rounds lost a request or its answer, want at least 80", n-1)
 		}
 	}
 	w.lose(nil)

@@ -38,8 +38,6 @@ type lateGeneration struct {
 	commit func()
 }
 
-func (g lateGeneration) Unwrap() any { return g.Generation }
-
 func (g lateGeneration) Edit(ctx context.Context, changes []reindex.Change) error {
 	editor, _ := reindex.As[reindex.Editor](g.Generation)
 	return editor.Edit(ctx, changes)

@@ -192,7 +192,7 @@ func TestConfig(t *testing.T) {
 		}
 	}
 	if _, err := New(t.Context(), nil, &Config{Dialect: SQLite}); err == nil {
-		t.Error("New accepts a store without a database")
+		t.Error("New accepts a nil database")
 	}
 	s, err := New(t.Context(), db, &Config{Dialect: SQLite})
 	if err != nil || s.Lease() != DefaultLease || s.cfg.History != DefaultHistory {
@@ -229,7 +229,7 @@ func mustCreate(tb testing.TB, s *Store, job reindex.Job) reindex.Job {
 	tb.Helper()
 	stored, created, err := s.Create(tb.Context(), job)
 	if err != nil || !created {
-		tb.Fatalf("job %s: created %v, error %v", job.ID, created, err)
+		tb.Fatalf("job %s: created %v, error %v; want true", job.ID, created, err)
 	}
 	return stored
 }
@@ -281,7 +281,7 @@ func awaitFailure(tb testing.TB, s *Store, tenant, id string) (job reindex.Job) 
 		return job.Status != reindex.StatusFailure
 	})
 	if job.Status != reindex.StatusFailure {
-		tb.Fatalf("after %v the job is %s", patience, job.Status)
+		tb.Fatalf("after %v the job is %s, want FAILURE", patience, job.Status)
 	}
 	return job
 }

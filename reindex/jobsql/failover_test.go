@@ -126,9 +126,8 @@ func TestFailover(t *testing.T) {
 	}
 	awaitFailure(t, s, "c", "short")
 	for call, err := range calls(t.Context(), alone) {
-		if reads := call == "get" || call == "list" ||
-			call == "select"; !reads &&
-			(err == nil || !strings.Contains(err.Error(), "target_session_attrs=read-write")) {
+		reads := call == "get" || call == "list" || call == "select"
+		if !reads && (err == nil || !strings.Contains(err.Error(), "target_session_attrs=read-write")) {
 			t.Errorf("%s on a read-only server: got %v, want an error that names target_session_attrs", call, err)
 		}
 	}
@@ -144,10 +143,9 @@ func assertWritable(t *testing.T, s *Store, n int) {
 		}
 		defer c.Close()
 		var readOnly string
-		if err := c.QueryRowContext(t.Context(), "SHOW transaction_read_only").
-			Scan(&readOnly); err != nil ||
-			readOnly != "off" {
-			t.Errorf("a connection in the pool is read-only: %s, error %v", readOnly, err)
+		err = c.QueryRowContext(t.Context(), "SHOW transaction_read_only").Scan(&readOnly)
+		if err != nil || readOnly != "off" {
+			t.Errorf("a connection in the pool is read-only: %s, error %v; want off", readOnly, err)
 		}
 	}
 }

@@ -64,9 +64,7 @@ type faultyConn struct {
 }
 
 func (c *faultyConn) ExecContext(
-	ctx context.Context,
-	statement string,
-	args []driver.NamedValue,
+	ctx context.Context, statement string, args []driver.NamedValue,
 ) (driver.Result, error) {
 	after, fault := c.faults.next(statement)
 	if fault != nil && !after {
@@ -77,9 +75,7 @@ func (c *faultyConn) ExecContext(
 }
 
 func (c *faultyConn) QueryContext(
-	ctx context.Context,
-	statement string,
-	args []driver.NamedValue,
+	ctx context.Context, statement string, args []driver.NamedValue,
 ) (driver.Rows, error) {
 	after, fault := c.faults.next(statement)
 	if fault != nil && !after {

@@ -144,10 +144,7 @@ func testConnectionLost(t *testing.T, d database) {
 // newTracedEngine returns an engine with short retries, and a channel that receives its ended jobs even if the database
 // is not reachable.
 func newTracedEngine(
-	t *testing.T,
-	src reindex.Source,
-	ix reindex.Indexer,
-	s *Store,
+	t *testing.T, src reindex.Source, ix reindex.Indexer, s *Store,
 ) (*reindex.Engine, <-chan reindex.Job) {
 	t.Helper()
 	ended := make(chan reindex.Job, 1)

@@ -128,7 +128,7 @@ func testKilled(t *testing.T, d database) {
 	}
 	each(t, 2*childLease, func() bool {
 		if job := mustGet(t, s, "acme", id); job.Status.Ended() {
-			t.Fatalf("the job of a living process is %+v", job)
+			t.Fatalf("the job of a living process is %+v, want an unfinished one", job)
 		}
 		if joined, created, err := s.Create(t.Context(), newJob("acme", "other")); created || err != nil || joined.ID != id {
 			t.Fatalf("created %v, error %v, want the running job %s", created, err, id)

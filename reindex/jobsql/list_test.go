@@ -36,10 +36,7 @@ func fill(tb testing.TB, s *Store, tenant string, n int) {
 	}}
 	for i := range 100 {
 		job.Report.Rejections = append(job.Report.Rejections, reindex.Rejection{
-			ID: fmt.Sprintf(
-				"product-%d",
-				i,
-			),
+			ID:     fmt.Sprintf("product-%d", i),
 			Reason: "the index refused it: failed to parse field [price] of type [double]",
 			Where:  "acme.jsonl.gz, line 12345",
 		})
@@ -59,10 +56,8 @@ func fill(tb testing.TB, s *Store, tenant string, n int) {
 		`INSERT INTO reindex_job_lists (tenant, fence, lists)
 		SELECT '` + tenant + `', i, '` + strings.ReplaceAll(listed, "'", "''") + `' FROM n`,
 	} {
-		statement = fmt.Sprintf(
-			"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) ",
-			n,
-		) + statement
+		statement = fmt.Sprintf("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) ",
+			n) + statement
 		if _, err := s.db.ExecContext(tb.Context(), statement); err != nil {
 			tb.Fatal(err)
 		}

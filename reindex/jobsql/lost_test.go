@@ -128,7 +128,7 @@ func testCancelledCommit(t *testing.T, d database) {
 	})
 	stored, created, err := s.Create(ctx, newJob("a", "1"))
 	if err != nil || !created {
-		t.Fatalf("created %v, error %v", created, err)
+		t.Fatalf("created %v, error %v; want true", created, err)
 	}
 	if got := mustGet(t, s, "a", "1"); got.Fence != stored.Fence {
 		t.Errorf("the stored job is %+v, want fence %d", got, stored.Fence)

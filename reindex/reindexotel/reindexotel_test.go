@@ -121,7 +121,7 @@ func TestSpans(t *testing.T) {
 		o.span(t, name)
 	}
 	if started, ended := len(o.spans.Started()), len(o.spans.Ended()); started != ended {
-		t.Errorf("%d spans were started, %d have ended", started, ended)
+		t.Errorf("%d spans were started and %d have ended, want all of them", started, ended)
 	}
 }
 

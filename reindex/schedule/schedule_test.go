@@ -122,7 +122,7 @@ func TestTimes(t *testing.T) {
 }
 
 // When the clock is put back, a time that comes twice counts once. When it is put forward, a time that does not come is
-// moved to later. This holds in every time zone.
+// moved later. This holds in every time zone.
 func TestSummerTime(t *testing.T) {
 	for _, test := range []struct{ zone, day, cron, want string }{
 		{"Europe/Berlin", "2000-03-26", "30 2 * * *", "03:30:00 +0200"},
@@ -173,7 +173,7 @@ func TestSummerTime(t *testing.T) {
 	})
 }
 
-// Two processes with the same schedule start one reindex at each time, also with jitter.
+// Two processes with the same schedule start one reindex at each time, even with jitter.
 func TestNotTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &engine{}
@@ -197,7 +197,7 @@ func TestNotTwice(t *testing.T) {
 			}
 		}
 		if late == 0 {
-			t.Error("no start was delayed, want some that are")
+			t.Error("no start was delayed, want some delayed")
 		}
 	})
 }
@@ -304,7 +304,7 @@ func TestSetWhileRunning(t *testing.T) {
 	})
 }
 
-// Set refuses an entry that is not valid, and changes nothing then.
+// Set refuses an entry that is not valid, and then changes nothing.
 func TestInvalid(t *testing.T) {
 	s, _ := scheduler(t, &engine{}, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "@weekly"})
 	for want, e := range map[string]schedule.Entry{

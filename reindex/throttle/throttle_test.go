@@ -59,7 +59,7 @@ func within5Percent(t *testing.T, what string, got, want time.Duration) {
 	}
 }
 
-// A run takes as long as its limits require, within 5 %, also if the limits change during the run.
+// A run takes as long as its limits require, within 5 %, even if the limits change during the run.
 func TestRate(t *testing.T) {
 	products := reindextest.Products(20_000, "1")
 	bytes := 0

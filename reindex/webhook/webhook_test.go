@@ -163,7 +163,7 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// A reindex differs from a dry run, after which nothing new is live, and from a rollback, in its event.
+// An event shows whether the job was a reindex, a rollback, or a dry run, after which nothing new is live.
 func TestModes(t *testing.T) {
 	r := receive(t, nil)
 	h, _ := hook(t, webhook.Config{URL: r.URL, AllowPrivate: true})
@@ -254,7 +254,7 @@ func TestPrivateAddresses(t *testing.T) {
 }
 
 // A receiver that does not answer does not delay a run. Events that have not been sent when the context of Close ends
-// are lost, which Close and the log say.
+// are lost. Close and the log say so.
 func TestSlowReceiver(t *testing.T) {
 	held := make(chan struct{})
 	var release sync.Once
