@@ -13,8 +13,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A run adapts to a server that accepts requests of 1 MB, and concurrent writes of 1.2 MB. It begins with eight
-// concurrent batches of 2 MiB. Only a few of its requests are refused, and all products are indexed.
+// A run adapts to a server that accepts requests of up to 1 MB, and concurrent writes of up to 1.2 MB. It begins with
+// eight concurrent batches of 2 MiB. Only a few of its requests are refused, and all products are indexed.
 func TestAdaptsToASmallServer(t *testing.T) {
 	onlyInCI(t)
 	server := estest.Own(t, estest.Options{Settings: map[string]string{
@@ -38,10 +38,10 @@ func TestAdaptsToASmallServer(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		writes++
-		switch _, temporary := errors.AsType[*reindex.TemporaryError](w.Err); {
+		switch {
 		case errors.Is(w.Err, reindex.ErrTooLarge):
 			large++
-		case temporary:
+		case isTemporary(w.Err):
 			late++
 		}
 		bytes = w.MaxBytes

@@ -52,9 +52,9 @@ func TestAliasesMove(t *testing.T) {
 			if g.sealed.Live != 3 {
 				t.Errorf("%d products are live, want 3, with the one that the filter hides", g.sealed.Live)
 			}
-			commit(t, g)
+			mustCommit(t, g)
 			assertDefinitions(t, definitions(t, ix, g.name), before)
-			assertBears(t, ix, all, g.name)
+			assertAlias(t, ix, all, g.name)
 			if keep == 0 {
 				return
 			}
@@ -62,8 +62,8 @@ func TestAliasesMove(t *testing.T) {
 				t.Fatal(err)
 			}
 			assertDefinitions(t, definitions(t, ix, old), before)
-			assertBears(t, ix, all, old)
-			assertBears(t, ix, alias, old)
+			assertAlias(t, ix, all, old)
+			assertAlias(t, ix, alias, old)
 		})
 	}
 }
@@ -87,8 +87,7 @@ func TestAliasesDiffer(t *testing.T) {
 	must(t, ix, http.MethodPut, "/"+ix.cfg.Prefix+"-handmade",
 		`{"aliases":{"`+ix.Alias(acme)+`":{"filter":{"term":{"rev":"1"}}}}}`)
 	_, err := ix.Begin(t.Context(), acme)
-	_, temporary := asTemporary(err)
-	if err == nil || temporary || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "handmade") {
+	if err == nil || isTemporary(err) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "handmade") {
 		t.Errorf("begin: error %v, want a lasting one that names both indexes", err)
 	}
 	assertIndexes(t, ix, name, ix.cfg.Prefix+"-handmade")
@@ -108,11 +107,11 @@ func TestAliasesChangeMeanwhile(t *testing.T) {
 	}
 	must(t, ix, http.MethodDelete, "/"+old+"/_alias/"+all, "")
 	err = g.resolve(t.Context(), g.swap(t.Context(), s))
-	if _, temporary := asTemporary(err); !temporary {
+	if !isTemporary(err) {
 		t.Errorf("switch with an outdated plan: error %v, want a temporary one", err)
 	}
-	commit(t, g)
-	assertBears(t, ix, all)
+	mustCommit(t, g)
+	assertAlias(t, ix, all)
 	assertLive(t, ix, 4, "2")
 }
 
@@ -127,10 +126,10 @@ func TestHostAliases(t *testing.T) {
 	})
 	for _, rev := range []string{"1", "2"} {
 		name := publish(t, ix, 2, rev)
-		assertBears(t, ix, prefix+"x-all", name)
-		assertBears(t, ix, prefix+"x-acme", name)
+		assertAlias(t, ix, prefix+"x-all", name)
+		assertAlias(t, ix, prefix+"x-acme", name)
 	}
-	assertBears(t, ix, prefix+"x-other")
+	assertAlias(t, ix, prefix+"x-other")
 	if d := definitionOf(t, ix, prefix+"x-acme"); !strings.Contains(d, "rev.keyword") {
 		t.Errorf("the host's alias is %s, want one with a filter by rev.keyword", d)
 	}
@@ -232,7 +231,7 @@ func TestKeptBeforeRetiring(t *testing.T) {
 	if err := g.Abort(t.Context()); err != nil { // deletes the indexes that the commit has replaced
 		t.Fatal(err)
 	}
-	assertBears(t, ix, ix.Alias(acme), fourth)
+	assertAlias(t, ix, ix.Alias(acme), fourth)
 	assertKept(t, ix, first)
 }
 
@@ -323,7 +322,7 @@ func TestAbortThatFails(t *testing.T) {
 		body:   `{"error":{"type":"snapshot_in_progress_exception","reason":"wait"},"status":400}`,
 	}
 	err := g.Abort(t.Context())
-	if _, temporary := asTemporary(err); !temporary {
+	if !isTemporary(err) {
 		t.Errorf("abort during a snapshot: error %v, want a temporary one", err)
 	}
 	ix.transport = working

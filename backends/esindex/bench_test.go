@@ -47,7 +47,7 @@ func BenchmarkLoad(b *testing.B) {
 	})
 }
 
-// measure measures load, and also reports the processor time of this process.
+// measure runs load repeatedly, and also reports the processor time of this process.
 func measure(b *testing.B, load func() error) {
 	b.Helper()
 	b.ReportAllocs()

@@ -104,6 +104,17 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
+// idsOf returns the ids of products that have failed, each with a + if it is retryable.
+func idsOf(failed []reindex.ItemError) (ids string) {
+	for _, f := range failed {
+		ids += f.ID
+		if f.Retryable {
+			ids += "+"
+		}
+	}
+	return ids
+}
+
 func TestFailedItems(t *testing.T) {
 	products := []reindex.Product{{ID: "a", Body: []byte(`{}`)}, {ID: "b", Body: []byte(`{}`)}}
 	item := func(status, kind string) string {
@@ -153,16 +164,9 @@ func TestFailedItems(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			failed, err := failedItems([]byte(test.text), products)
 			if (err != nil) != test.broken {
-				t.Fatalf("error %v, want one: %v", err, test.broken)
+				t.Fatalf("decoding the answer: error %v, want one: %v", err, test.broken)
 			}
-			var got string
-			for _, f := range failed {
-				got += f.ID
-				if f.Retryable {
-					got += "+"
-				}
-			}
-			if got != test.failed {
+			if got := idsOf(failed); got != test.failed {
 				t.Errorf("failed %q, want %q", got, test.failed)
 			}
 		})
@@ -181,14 +185,7 @@ func TestFailedDeletions(t *testing.T) {
 		`{}`: "b",
 	} {
 		failed, err := failedItems([]byte(`{"errors":true,"items":[{"index":{"status":200}},{"delete":`+text+`}]}`), products)
-		got := ""
-		for _, f := range failed {
-			got += f.ID
-			if f.Retryable {
-				got += "+"
-			}
-		}
-		if err != nil || got != want {
+		if got := idsOf(failed); err != nil || got != want {
 			t.Errorf("%s: failed %q, error %v, want %q", text, got, err, want)
 		}
 	}

@@ -39,6 +39,23 @@ func writeThrough(t *testing.T, a answers) error {
 	return g.Write(t.Context(), []reindex.Product{{ID: "1", Body: []byte(`{}`)}})
 }
 
+// kindOf returns the kind of the error of a Write, and the delay that it asks for.
+func kindOf(err error) (kind string, wait time.Duration) {
+	if batch, ok := errors.AsType[*reindex.BatchError](err); ok {
+		return "batch", batch.RetryAfter
+	}
+	if temporary, ok := errors.AsType[*reindex.TemporaryError](err); ok {
+		return "temporary", temporary.RetryAfter
+	}
+	switch {
+	case errors.Is(err, reindex.ErrTooLarge):
+		return "large", 0
+	case errors.Is(err, reindex.ErrRefused):
+		return "refused", 0
+	}
+	return "fatal", 0
+}
+
 func TestWriteErrors(t *testing.T) {
 	body := func(kind, reason string) string {
 		return `{"error":{"type":"` + kind + `","reason":"` + reason + `"},"status":0}`
@@ -91,22 +108,7 @@ func TestWriteErrors(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			err := writeThrough(t, test.given)
-			var (
-				batch     *reindex.BatchError
-				temporary *reindex.TemporaryError
-				kind      = "fatal"
-				wait      time.Duration
-			)
-			switch {
-			case errors.As(err, &batch):
-				kind, wait = "batch", batch.RetryAfter
-			case errors.As(err, &temporary):
-				kind, wait = "temporary", temporary.RetryAfter
-			case errors.Is(err, reindex.ErrTooLarge):
-				kind = "large"
-			case errors.Is(err, reindex.ErrRefused):
-				kind = "refused"
-			}
+			kind, wait := kindOf(err)
 			if err == nil || kind != test.kind || wait < test.wait || wait > test.wait+10*time.Second ||
 				!strings.Contains(err.Error(), test.says) {
 				t.Errorf("%s error, retry after %v: %v; want %s, after %v, with %q",
@@ -120,7 +122,7 @@ func TestWriteEndedContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	err := classifyWrite(ctx, "x", &ServerError{Status: 413})
 	if !errors.Is(err, reindex.ErrTooLarge) {
-		t.Errorf("error %v, want %v", err, reindex.ErrTooLarge)
+		t.Errorf("before cancel: error %v, want %v", err, reindex.ErrTooLarge)
 	}
 	cancel()
 	if err := classifyWrite(ctx, "x", &ServerError{Status: 413}); !errors.Is(err, context.Canceled) {

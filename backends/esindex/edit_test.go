@@ -30,7 +30,7 @@ func TestEditsShowAtTheSwitch(t *testing.T) {
 	}
 	edit(deletion("a"), upsert("p1", "3"))
 	assertFound(t, ix, revs(2, "0"))
-	commit(t, gen)
+	mustCommit(t, gen)
 	assertFound(t, ix, map[string]string{"b": "2", "p1": "3", "p2": "1"})
 	if err := gen.Edit(t.Context(), []reindex.Change{upsert("p2", "late")}); err == nil {
 		t.Error("an edit after the switch succeeds")

@@ -70,51 +70,16 @@ func testFleetUnderKills(t *testing.T, ix *Index, p fleetProcess, random *rand.R
 			t.Error(err)
 		}
 	}()
-	roles := []fleet.Role{fleet.Trigger, fleet.Worker, fleet.Worker}
-	processes := make([]*exec.Cmd, len(roles))
-	for i, role := range roles {
-		processes[i] = startProcess(t, p, role)
-	}
+	victims := startVictims(t, p, random)
 	ctx, cancel := context.WithTimeout(t.Context(), fleetLimit)
 	defer cancel()
 	job := triggered(ctx, t, observer)
 	edits := &edits{fleet: observer, bodies: map[string]string{}, random: rand.New(rand.NewPCG(random.Uint64(), 2))}
 	edited := edits.begin(t)
-	ended := make(chan reindex.Job, 1)
-	go func() {
-		var last reindex.Job
-		for j := range observer.Watch(ctx, acme, job.ID) {
-			last = j
-		}
-		ended <- last
-	}()
-	harm := time.After(time.Duration(random.IntN(2000)) * time.Millisecond)
-	harms := 0
-	for !job.Status.Ended() {
-		select {
-		case job = <-ended:
-			if !job.Status.Ended() {
-				t.Fatalf("after %v, the job is %s in phase %s, with %d products processed",
-					fleetLimit, job.Status, job.Phase, job.Processed)
-			}
-		case <-time.After(100 * time.Millisecond):
-			assertNoMixture(t, ix, p.Products)
-		case <-harm:
-			i := random.IntN(len(processes))
-			if harms++; random.IntN(2) == 0 {
-				kill(t, processes[i])
-				processes[i] = startProcess(t, p, roles[i])
-			} else {
-				pause(t, processes[i], fleetLease*3/2)
-			}
-			if harms < 3 {
-				harm = time.After(time.Duration(500+random.IntN(3000)) * time.Millisecond)
-			}
-		}
-	}
+	victims.awaitEnd(ctx, t, observer, ix, job)
 	edited()
-	t.Logf("processes were harmed %d times, products edited %d times", harms, edits.count)
-	if harms == 0 || edits.count == 0 {
+	t.Logf("processes were harmed %d times, products edited %d times", victims.harms, edits.count)
+	if victims.harms == 0 || edits.count == 0 {
 		t.Error("the job has ended before a process was harmed and a product was edited")
 	}
 	job, err = observer.Job(t.Context(), acme, job.ID)
@@ -123,7 +88,69 @@ func testFleetUnderKills(t *testing.T, ix *Index, p fleetProcess, random *rand.R
 			job.Status, job.Message, job.Report.Indexed, err, p.Products)
 	}
 	edits.assertLive(ctx, t, ix, p.Products)
-	assertReads(t, p, 2*harms)
+	assertReads(t, p, 2*victims.harms)
+}
+
+// victims are the processes of a fleet, which are harmed while a job runs.
+type victims struct {
+	process  fleetProcess
+	roles    []fleet.Role
+	commands []*exec.Cmd
+	random   *rand.Rand
+	harms    int
+}
+
+func startVictims(t *testing.T, p fleetProcess, random *rand.Rand) *victims {
+	t.Helper()
+	v := &victims{process: p, roles: []fleet.Role{fleet.Trigger, fleet.Worker, fleet.Worker}, random: random}
+	for _, role := range v.roles {
+		v.commands = append(v.commands, startProcess(t, p, role))
+	}
+	return v
+}
+
+// harm kills a random process and starts it again, or stops it for longer than its lease.
+func (v *victims) harm(t *testing.T) {
+	t.Helper()
+	v.harms++
+	i := v.random.IntN(len(v.commands))
+	if v.random.IntN(2) > 0 {
+		pause(t, v.commands[i], fleetLease*3/2)
+		return
+	}
+	kill(t, v.commands[i])
+	v.commands[i] = startProcess(t, v.process, v.roles[i])
+}
+
+// awaitEnd waits until the job has ended. Meanwhile it harms processes up to three times, and checks that searches find
+// the products of one generation.
+func (v *victims) awaitEnd(ctx context.Context, t *testing.T, observer *fleet.Fleet, ix *Index, job reindex.Job) {
+	t.Helper()
+	ended := make(chan reindex.Job, 1)
+	go func() {
+		var last reindex.Job
+		for j := range observer.Watch(ctx, acme, job.ID) {
+			last = j
+		}
+		ended <- last
+	}()
+	harm := time.After(time.Duration(v.random.IntN(2000)) * time.Millisecond)
+	for {
+		select {
+		case last := <-ended:
+			if !last.Status.Ended() {
+				t.Fatalf("after %v, the job is %s in phase %s, with %d products processed",
+					fleetLimit, last.Status, last.Phase, last.Processed)
+			}
+			return
+		case <-time.After(100 * time.Millisecond):
+			assertNoMixture(t, ix, v.process.Products)
+		case <-harm:
+			if v.harm(t); v.harms < 3 {
+				harm = time.After(time.Duration(500+v.random.IntN(3000)) * time.Millisecond)
+			}
+		}
+	}
 }
 
 // triggered waits for the job that the first process starts, and returns it.

@@ -14,8 +14,6 @@ import (
 	"testing"
 
 	"github.com/elastic/elastic-transport-go/v8/elastictransport"
-
-	"productindex/reindex"
 )
 
 // inCI reports whether the tests run in CI, where long tests also run.
@@ -28,10 +26,6 @@ func onlyInCI(t *testing.T) {
 		t.Skip("a test that starts a server of its own runs only in CI")
 	}
 }
-
-func errorAs[T error](err error) (T, bool) { return errors.AsType[T](err) }
-
-func isAgain(err error) bool { return errors.Is(err, reindex.ErrAgain) }
 
 func withTransport(rt http.RoundTripper) elastictransport.Option {
 	return elastictransport.WithTransport(rt)

@@ -93,7 +93,7 @@ func TestLiveIndexOfUnknownSize(t *testing.T) {
 		`","tenant":"acme","owner":"x","alive":"2026-01-01T00:00:00Z"}}}`)
 	must(t, ix, http.MethodPost, "/"+old+"/_close", "")
 	if n, err := ix.DocCount(t.Context(), acme); err == nil || errors.Is(err, reindex.ErrNoLiveIndex) {
-		t.Errorf("%d documents, error %v, want another error than %v", n, err, reindex.ErrNoLiveIndex)
+		t.Errorf("%d documents, error %v, want an error other than %v", n, err, reindex.ErrNoLiveIndex)
 	}
 	g := begin(t, ix)
 	if err := g.Write(t.Context(), reindextest.Products(4, "2")); err != nil {
@@ -174,8 +174,7 @@ func TestLiveIndexIsReadOnly(t *testing.T) {
 	old := publish(t, ix, 3, "1")
 	must(t, ix, http.MethodPut, "/"+old+"/_settings", `{"index.blocks.read_only":true}`)
 	gen, err := ix.Begin(t.Context(), acme)
-	_, temporary := asTemporary(err)
-	if err == nil || temporary || !strings.Contains(err.Error(), "read-only") || !strings.Contains(err.Error(), old) {
+	if err == nil || isTemporary(err) || !strings.Contains(err.Error(), "read-only") || !strings.Contains(err.Error(), old) {
 		t.Errorf("begin: error %v, want a lasting one that names the block and the index", err)
 	}
 	if gen != nil {
@@ -211,7 +210,7 @@ func TestRollbackToBrokenIndex(t *testing.T) {
 				t.Errorf("rollback: error %v, want one that names the index, ErrDamaged: %v", err, test.damaged)
 			}
 			assertLive(t, ix, 3, "2")
-			assertBears(t, ix, ix.Alias(acme), second)
+			assertAlias(t, ix, ix.Alias(acme), second)
 			assertKept(t, ix, first)
 		})
 	}
@@ -226,7 +225,7 @@ func TestScrollKeepsTheOldIndex(t *testing.T) {
 	g := begin(t, ix)
 	fill(t, g, 4, "2")
 	start := time.Now()
-	commit(t, g)
+	mustCommit(t, g)
 	if took := time.Since(start); took < ix.idle {
 		t.Errorf("the old index is deleted after %v, want at least %v", took, ix.idle)
 	}
@@ -288,7 +287,7 @@ func TestAbortDuringASnapshot(t *testing.T) {
 	must(t, ix, http.MethodPut, repository+"/s", `{"indices":"`+g.name+`"}`)
 	defer func() { request(t, ix.transport, http.MethodDelete, repository, "") }()
 	err := g.Abort(t.Context())
-	if _, temporary := asTemporary(err); !temporary || !strings.Contains(err.Error(), "snapshot_in_progress") {
+	if !isTemporary(err) || !strings.Contains(err.Error(), "snapshot_in_progress") {
 		t.Fatalf("abort during a snapshot: error %v, want a temporary one", err)
 	}
 	must(t, ix, http.MethodDelete, repository+"/s", "")

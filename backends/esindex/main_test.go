@@ -169,7 +169,7 @@ func (m *mortal) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 }
 
 // searchDelay is the RetireDelay of tests that search all the time. A search that has resolved the alias must reach the
-// old index before it is deleted, also on a busy machine.
+// old index before it is deleted, even on a busy machine.
 const searchDelay = 150 * time.Millisecond
 
 // fast opens an Index for the conformance suite, with a short RetireDelay unless the test searches all the time.

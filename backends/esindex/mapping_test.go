@@ -70,7 +70,8 @@ func run(t *testing.T, ix *Index, products reindextest.Slice) {
 	}
 	report, err := engine.Run(t.Context(), acme)
 	if err != nil || report.Indexed != int64(len(products)) {
-		t.Fatalf("%d of %d products indexed, rejected %v, error %v", report.Indexed, len(products), report.Rejections, err)
+		t.Fatalf("%d of %d products indexed, rejected %v, error %v, want all indexed",
+			report.Indexed, len(products), report.Rejections, err)
 	}
 }
 
@@ -257,7 +258,7 @@ func TestManyFields(t *testing.T) {
 	}
 	report, err := engine.Run(t.Context(), acme)
 	if err != nil || report.Indexed != 32 {
-		t.Fatalf("%d of 32 products indexed, rejected %v, error %v", report.Indexed, report.Rejections, err)
+		t.Fatalf("%d of 32 products indexed, rejected %v, error %v, want all indexed", report.Indexed, report.Rejections, err)
 	}
 	_, mapping := request(t, ix.transport, http.MethodGet, "/"+ix.Alias(acme)+"/_mapping", "")
 	searched := strings.Count(mapping, `"attribute-`)

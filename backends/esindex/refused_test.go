@@ -156,7 +156,7 @@ func TestTransportErrors(t *testing.T) {
 			}
 			for name, call := range calls {
 				err := call()
-				if _, temporary := asTemporary(err); err == nil || temporary != test.temporary {
+				if err == nil || isTemporary(err) != test.temporary {
 					t.Errorf("%s: error %v, want a temporary one: %v", name, err, test.temporary)
 				}
 			}

@@ -140,7 +140,7 @@ func TestRollbackToIndexWithLosses(t *testing.T) {
 	if !errors.Is(err, reindex.ErrDamaged) || !strings.Contains(err.Error(), "holds 2 products, and held 3") {
 		t.Errorf("rollback to an index that has lost a product: error %v, want %v", err, reindex.ErrDamaged)
 	}
-	assertBears(t, ix, ix.Alias(acme), second)
+	assertAlias(t, ix, ix.Alias(acme), second)
 	assertKept(t, ix, first)
 }
 
@@ -151,7 +151,7 @@ func TestGenerations(t *testing.T) {
 	must(t, ix, http.MethodPost, "/"+first+"/_close", "")
 	infos, err := ix.Generations(t.Context(), acme)
 	if err != nil || len(infos) != 3 {
-		t.Fatalf("generations %+v, error %v", infos, err)
+		t.Fatalf("generations %+v, error %v, want 3", infos, err)
 	}
 	for i, want := range []reindex.GenerationInfo{{Name: third, Live: true, Documents: 3}, {Name: second, Documents: 2},
 		{Name: first, Documents: -1}} {

@@ -66,7 +66,7 @@ func TestScanMissesAPage(t *testing.T) {
 	}
 	ix.transport = repeating{ix.transport, new(sync.Once)}
 	err := scan()
-	if _, ok := errors.AsType[*reindex.TemporaryError](err); !ok ||
+	if !isTemporary(err) ||
 		!strings.Contains(err.Error(), fmt.Sprintf("%d of %d products", maxPage, maxPage+10)) {
 		t.Errorf("scan without a page: error %v, want a temporary one with the numbers of products", err)
 	}

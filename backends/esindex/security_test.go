@@ -13,6 +13,7 @@ import (
 
 	"productindex/backends/esindex/internal/estest"
 	"productindex/reindex"
+	"productindex/reindex/reindextest"
 )
 
 // apiKey returns a client with an API key that has these privileges for the indexes of a prefix.
@@ -107,7 +108,7 @@ func TestSecurityErrors(t *testing.T) {
 	}
 }
 
-// Each of the privileges is needed. If one is missing, Begin fails, before products are loaded.
+// Each of the privileges is needed: if one is missing, Begin fails before products are loaded.
 func TestMissingPrivilege(t *testing.T) {
 	server := estest.Secure(t)
 	for missing, privileges := range map[string]string{
@@ -125,7 +126,7 @@ func TestMissingPrivilege(t *testing.T) {
 				!strings.Contains(err.Error(), ix.Alias(acme)) {
 				t.Errorf("begin: error %v, want a lasting one of the privilege with the alias", err)
 			}
-			checkPublic(t, err, "the server's account lacks a privilege for indices:", prefix)
+			reindextest.AssertPublic(t, err, "the server's account lacks a privilege for indices:", prefix)
 			if missing != "manage" {
 				assertIndexes(t, ix)
 			}
@@ -146,7 +147,7 @@ func TestMissingPrivilegeToDelete(t *testing.T) {
 	if err == nil || isTemporary(err) || !strings.Contains(err.Error(), "security_exception") {
 		t.Errorf("deletion: error %v, want a lasting one of the privilege", err)
 	}
-	checkPublic(t, err, "the server's account lacks a privilege for indices:", "keeps")
+	reindextest.AssertPublic(t, err, "the server's account lacks a privilege for indices:", "keeps")
 	if err := ix.Settle(t.Context(), acme); err != nil {
 		t.Error(err)
 	}

@@ -48,12 +48,12 @@ func publish(t *testing.T, ix *Index, n int, rev string) string {
 	t.Helper()
 	g := begin(t, ix)
 	fill(t, g, n, rev)
-	commit(t, g)
+	mustCommit(t, g)
 	return g.name
 }
 
-// commit makes a generation live, and deletes the indexes that it has replaced.
-func commit(t *testing.T, g reindex.Generation) {
+// mustCommit makes a generation live, and deletes the indexes that it has replaced.
+func mustCommit(t *testing.T, g reindex.Generation) {
 	t.Helper()
 	if err := g.Commit(t.Context()); err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestBlocks(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), g.name) {
 				t.Errorf("the run ends with error %v, want one with %q and the index", err, test.says)
 			}
-			checkPublic(t, err, test.public, ix.cfg.Prefix)
+			reindextest.AssertPublic(t, err, test.public, ix.cfg.Prefix)
 			if report.Batches != 1 {
 				t.Errorf("there are %d calls of Write, want 1, since waiting does not help", report.Batches)
 			}
@@ -165,7 +165,7 @@ func TestStrayIndex(t *testing.T) {
 			if sealed, err := g.Seal(t.Context()); err != nil || sealed.Live != 1 {
 				t.Errorf("sealed %+v, error %v, want 1 live product", sealed, err)
 			}
-			commit(t, g)
+			mustCommit(t, g)
 			assertLive(t, ix, 5, "1")
 			assertIndexes(t, ix, g.name)
 		})

@@ -59,7 +59,7 @@ func TestLateSwitchIsRuledOut(t *testing.T) {
 				t.Error("the late switch is applied")
 			}
 			assertLive(t, ix, live, "1")
-			commit(t, g)
+			mustCommit(t, g)
 			assertLive(t, ix, 4, "2")
 		})
 	}
@@ -79,7 +79,7 @@ func TestSwitchAfterAnotherOne(t *testing.T) {
 	if err := g.swap(t.Context(), s); err == nil {
 		t.Error("the outdated switch is applied")
 	}
-	assertBears(t, ix, ix.Alias(acme), winner)
+	assertAlias(t, ix, ix.Alias(acme), winner)
 	assertLive(t, ix, 5, "winner")
 }
 
@@ -122,14 +122,14 @@ func TestAliasOfAnotherTenantsIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill(t, gen, 5, "theirs")
-	commit(t, gen)
+	mustCommit(t, gen)
 	mustAlias(t, ix, addAlias(gen.Name(), ix.Alias(acme), definition{}))
 	if n, err := ix.DocCount(t.Context(), acme); err == nil {
 		t.Errorf("the tenant has %d documents, want an error", n)
 	}
 	mine := publish(t, ix, 3, "mine")
-	assertBears(t, ix, ix.Alias(acme), mine)
-	assertBears(t, ix, ix.Alias("other"), gen.Name())
+	assertAlias(t, ix, ix.Alias(acme), mine)
+	assertAlias(t, ix, ix.Alias("other"), gen.Name())
 	assertLive(t, ix, 3, "mine")
 }
 

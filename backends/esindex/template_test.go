@@ -2,6 +2,7 @@ package esindex
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"productindex/backends/esindex/internal/estest"
-	"productindex/reindex"
 	"productindex/reindex/reindextest"
 )
 
@@ -32,27 +32,17 @@ func must(t *testing.T, ix *Index, method, path, body string) string {
 	return text
 }
 
-// bears returns the names of all indexes that have an alias.
-func bears(t *testing.T, ix *Index, alias string) []string {
+// assertAlias checks the names of the indexes that an alias points to.
+func assertAlias(t *testing.T, ix *Index, alias string, want ...string) {
 	t.Helper()
 	found, err := ix.look(t.Context(), alias)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var names []string
-	for name := range found {
-		names = append(names, name)
-	}
-	return names
-}
-
-func assertBears(t *testing.T, ix *Index, alias string, want ...string) {
-	t.Helper()
-	got := bears(t, ix, alias)
-	slices.Sort(got)
+	got := slices.Sorted(maps.Keys(found))
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		t.Errorf("the indexes with the alias %s are %v, want %v", alias, got, want)
+		t.Errorf("the alias %s points to %v, want %v", alias, got, want)
 	}
 }
 
@@ -71,8 +61,8 @@ func TestTemplateGivesTheAlias(t *testing.T) {
 			if err := g.Write(t.Context(), reindextest.Products(9, "half")); err != nil {
 				t.Fatal(err)
 			}
-			assertBears(t, ix, ix.Alias(acme), names...)
-			assertBears(t, ix, ix.cfg.Prefix+"x-all")
+			assertAlias(t, ix, ix.Alias(acme), names...)
+			assertAlias(t, ix, ix.cfg.Prefix+"x-all")
 			want := int64(live)
 			if live == 0 {
 				want = -1
@@ -89,7 +79,7 @@ func TestTemplateGivesTheAlias(t *testing.T) {
 				rev := fmt.Sprint(i)
 				name := publish(t, ix, 4+i, rev)
 				assertLive(t, ix, 4+i, rev)
-				assertBears(t, ix, ix.cfg.Prefix+"x-all", name)
+				assertAlias(t, ix, ix.cfg.Prefix+"x-all", name)
 				assertIndexes(t, ix, name)
 			}
 		})
@@ -107,11 +97,11 @@ func TestTemplateGivesAnotherTenantsAlias(t *testing.T) {
 	}
 	fill(t, gen, 5, "theirs")
 	assertLive(t, ix, 3, "mine")
-	commit(t, gen)
+	mustCommit(t, gen)
 	assertLive(t, ix, 3, "mine")
-	assertBears(t, ix, ix.Alias(acme), mine)
+	assertAlias(t, ix, ix.Alias(acme), mine)
 	name := publish(t, ix, 2, "again")
-	assertBears(t, ix, ix.Alias(acme), name)
+	assertAlias(t, ix, ix.Alias(acme), name)
 }
 
 // A process that dies right after it has created an index can leave an index with the tenant's alias that was never
@@ -137,7 +127,7 @@ func TestUnpublishedWithAlias(t *testing.T) {
 				}
 				name := publish(t, ix, 1, "new")
 				assertLive(t, ix, 1, "new")
-				assertBears(t, ix, ix.Alias(acme), name)
+				assertAlias(t, ix, ix.Alias(acme), name)
 				if n, err := ix.Reap(t.Context(), tenant); n != 1 || err != nil {
 					t.Errorf("reaped %d, error %v, want 1", n, err)
 				}
@@ -295,11 +285,7 @@ func TestShardsWithoutRoom(t *testing.T) {
 	if err == nil || isTemporary(err) || !strings.Contains(err.Error(), "maximum") {
 		t.Errorf("begin with 10,000 shard copies: error %v, want a lasting one", err)
 	}
-	checkPublic(t, err, "the cluster has no room for the shards of another index: "+
+	reindextest.AssertPublic(t, err, "the cluster has no room for the shards of another index: "+
 		"Validation Failed: 1: this action would add [10000] ", ix.cfg.Prefix)
 	assertIndexes(t, ix)
-}
-
-func asTemporary(err error) (*reindex.TemporaryError, bool) {
-	return errorAs[*reindex.TemporaryError](err)
 }

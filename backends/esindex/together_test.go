@@ -17,7 +17,7 @@ import (
 	"productindex/reindex"
 )
 
-// bulks is a way to a server that answers nothing but _bulk requests, with a function of the ids in the request.
+// bulks is a transport to a server that answers only _bulk requests. The answer depends on the ids in the request.
 type bulks struct {
 	answer func(ids []string) (*http.Response, error)
 
@@ -107,7 +107,7 @@ func TestChangesAreSentTogether(t *testing.T) {
 			sent, _ := operations(changes)
 			err := b.writer(t).writeTogether(t.Context(), sent, nil)
 			if !isTemporary(err) {
-				t.Errorf("error %v, want a temporary one", err)
+				t.Errorf("%d changes: error %v, want a temporary one", n, err)
 			}
 			if b.now != 0 || b.most != want {
 				t.Errorf("%d changes: %d requests at the same time, %d left; want %d and 0", n, b.most, b.now, want)
@@ -119,6 +119,20 @@ func TestChangesAreSentTogether(t *testing.T) {
 			}
 		})
 	}
+}
+
+// failsWith reports whether err is a [reindex.BatchError] of exactly these products that asks for this delay. The map
+// holds whether each product is retryable.
+func failsWith(err error, wait time.Duration, products map[string]bool) bool {
+	failed, ok := errors.AsType[*reindex.BatchError](err)
+	if !ok {
+		return false
+	}
+	retryable := map[string]bool{}
+	for _, item := range failed.Items {
+		retryable[item.ID] = item.Retryable
+	}
+	return failed.RetryAfter == wait && maps.Equal(retryable, products)
 }
 
 // The outcome of requests is that of one request with all their changes.
@@ -137,16 +151,7 @@ func TestOutcomeOfRequestsTogether(t *testing.T) {
 		{
 			name: "products refused", items: map[string]int{"p0": 400, "p60": 429, "p199": 400},
 			want: func(err error) bool {
-				failed, ok := errorAs[*reindex.BatchError](err)
-				if !ok {
-					return false
-				}
-				retryable := map[string]bool{}
-				for _, item := range failed.Items {
-					retryable[item.ID] = item.Retryable
-				}
-				want := map[string]bool{"unfit": false, "p0": false, "p60": true, "p199": false}
-				return failed.RetryAfter == 7*time.Second && maps.Equal(retryable, want)
+				return failsWith(err, 7*time.Second, map[string]bool{"unfit": false, "p0": false, "p60": true, "p199": false})
 			},
 		},
 		{
@@ -183,13 +188,13 @@ func TestOutcomeOfRequestsTogether(t *testing.T) {
 				unfit = []reindex.ItemError{{ID: "unfit", Err: errors.New("unfit")}}
 			}
 			if err := b.writer(t).writeTogether(t.Context(), sent, unfit); !test.want(err) {
-				t.Errorf("error %v", err)
+				t.Errorf("%s: error %v, want that of one request with all changes", test.name, err)
 			}
 		})
 	}
 }
 
-// A transport that panics or ends its goroutine fails the call, not the program.
+// If the transport panics or ends its goroutine, the call fails, and the program goes on.
 func TestTransportThatPanicsBesideOthers(t *testing.T) {
 	changes, _ := manyChanges(200)
 	sent, _ := operations(changes)
@@ -201,8 +206,8 @@ func TestTransportThatPanicsBesideOthers(t *testing.T) {
 			return itemsOf(ids, nil), nil
 		}}
 		err := b.writer(t).writeTogether(t.Context(), sent, nil)
-		if _, panicked := errorAs[*reindex.PanicError](err); panicked != (name == "panic") || err == nil || isTemporary(err) {
-			t.Errorf("%s: error %v", name, err)
+		if _, panicked := errors.AsType[*reindex.PanicError](err); panicked != (name == "panic") || err == nil || isTemporary(err) {
+			t.Errorf("%s: error %v, want a lasting one", name, err)
 		}
 	}
 }

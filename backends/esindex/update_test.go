@@ -41,7 +41,7 @@ func assertFound(t *testing.T, ix *Index, want map[string]string) {
 }
 
 // If the live index cannot be updated, Update returns an error with the reason, and creates no index.
-func TestUpdateOfWhatCannotBeUpdated(t *testing.T) {
+func TestUpdateOfUnsuitableIndex(t *testing.T) {
 	changes := []reindex.Change{upsert("p0", "2"), deletion("p1")}
 	for _, test := range []struct {
 		name     string
@@ -120,7 +120,7 @@ func TestUpdateLooksAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n, err := ix.DocCount(t.Context(), acme); n != 10 || err != nil {
-		t.Errorf("%d products, error %v; want 10", n, err)
+		t.Errorf("%d products, error %v, want 10", n, err)
 	}
 }
 
@@ -194,7 +194,7 @@ func TestUpdateWhileTheLiveIndexGoes(t *testing.T) {
 		request(t, plain, http.MethodDelete, "/"+live, "")
 	}}
 	if err := ix.Update(t.Context(), acme, changes); !errors.Is(err, reindex.ErrNoLiveIndex) {
-		t.Errorf("error %v, want ErrNoLiveIndex", err)
+		t.Errorf("update: error %v, want %v", err, reindex.ErrNoLiveIndex)
 	}
 	assertIndexes(t, ix)
 }
@@ -214,7 +214,7 @@ func (a afterLook) Perform(req *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// An update while another index becomes live is in that index.
+// An update that is made while another index becomes live is in that index.
 func TestUpdateDuringASwitch(t *testing.T) {
 	ix := open(t, nil)
 	publish(t, ix, 3, "1")
@@ -287,7 +287,7 @@ func TestUpdateRefusals(t *testing.T) {
 		})
 		failed, ok := errors.AsType[*reindex.BatchError](err)
 		if !ok || len(failed.Items) != 4 {
-			t.Fatalf("error %v, want one of 4 products", err)
+			t.Fatalf("changes: error %v, want one of 4 products", err)
 		}
 		for i, id := range []string{"deep", "lines", "empty", long} {
 			if failed.Items[i].ID != id || failed.Items[i].Retryable {
@@ -303,7 +303,7 @@ func TestUpdateRefusals(t *testing.T) {
 	if sealed, err := gen.Seal(t.Context()); err != nil || sealed.Documents != 3 || sealed.Live != 3 {
 		t.Errorf("sealed %+v, error %v, want 3 documents and 3 live", sealed, err)
 	}
-	commit(t, gen)
+	mustCommit(t, gen)
 	assertFound(t, ix, want)
 }
 

@@ -47,31 +47,21 @@ func testFleet(t *testing.T, url, key, prefix string) {
 	}
 	t.Cleanup(pool.Close)
 	src := &shelves{half: make(chan struct{}), release: make(chan struct{}), done: map[string]int{}}
-	member := func(role fleet.Role) (*fleet.Fleet, *Index) {
+	newIndex := func() *Index {
 		ix, err := New(connect(t, url, key), withFastPolls(&Config{Prefix: prefix}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		f, err := fleet.New(t.Context(), pool, src, ix, &fleet.Config{
-			Role: role, Lease: 3 * time.Second, PartProducts: fleetPart, Parts: 1,
-			Engine: reindex.Config{MaxRejected: 1, BatchDocs: 20},
-		})
-		if err == nil {
-			err = f.Work(t.Context())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return f, ix
+		return ix
 	}
-	trigger, ix := member(fleet.Trigger)
-	first, _ := member(fleet.Worker)
+	ix := newIndex()
+	trigger, first := startMember(t, pool, src, ix, fleet.Trigger), startMember(t, pool, src, newIndex(), fleet.Worker)
 	job, _, err := trigger.Start(t.Context(), "acme")
 	if err != nil {
 		t.Fatal(err)
 	}
 	<-src.half
-	second, _ := member(fleet.Worker)
+	second := startMember(t, pool, src, newIndex(), fleet.Worker)
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
 		if err := errors.Join(trigger.Shutdown(ctx), second.Shutdown(ctx)); err != nil {
@@ -90,15 +80,7 @@ func testFleet(t *testing.T, url, key, prefix string) {
 	}
 	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer stop()
-	for job, err = range trigger.Watch(ctx, "acme", job.ID) {
-		if err != nil {
-			t.Fatalf("waiting for the job: %v", err)
-		}
-	}
-	if r := job.Report; job.Status != reindex.StatusSuccess || r.Read != fleetProducts || r.Rejected != 1 {
-		t.Fatalf("the job is %s (%s), read %d, rejected %d, want %d and 1",
-			job.Status, job.Message, r.Read, r.Rejected, fleetProducts)
-	}
+	assertJob(ctx, t, trigger, job.ID)
 	if err := trigger.Settle(ctx, "acme"); err != nil {
 		t.Fatal(err)
 	}
@@ -107,15 +89,38 @@ func testFleet(t *testing.T, url, key, prefix string) {
 	if err != nil || found["p3"] != "2" || found["p4"] != "1" {
 		t.Errorf("p3 and p4 have the revs %q and %q, error %v, want 2 and 1", found["p3"], found["p4"], err)
 	}
-	src.mu.Lock()
-	defer src.mu.Unlock()
-	again := 0
-	for _, n := range src.done {
-		again += n - 1
+	src.assertReads(t)
+}
+
+// startMember starts a process of the fleet that works, or only triggers.
+func startMember(t *testing.T, pool *pgxpool.Pool, src reindex.Source, ix *Index, role fleet.Role) *fleet.Fleet {
+	t.Helper()
+	f, err := fleet.New(t.Context(), pool, src, ix, &fleet.Config{
+		Role: role, Lease: 3 * time.Second, PartProducts: fleetPart, Parts: 1,
+		Engine: reindex.Config{MaxRejected: 1, BatchDocs: 20},
+	})
+	if err == nil {
+		err = f.Work(t.Context())
 	}
-	if len(src.done) != fleetProducts/fleetPart || again > 1 {
-		t.Errorf("%d parts were read, and %d reads repeated, want %d and at most 1",
-			len(src.done), again, fleetProducts/fleetPart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// assertJob waits until the job has ended, and checks that it has rejected only the bad product.
+func assertJob(ctx context.Context, t *testing.T, f *fleet.Fleet, id string) {
+	t.Helper()
+	var job reindex.Job
+	var err error
+	for job, err = range f.Watch(ctx, "acme", id) {
+		if err != nil {
+			t.Fatalf("waiting for the job: %v", err)
+		}
+	}
+	if r := job.Report; job.Status != reindex.StatusSuccess || r.Read != fleetProducts || r.Rejected != 1 {
+		t.Fatalf("the job is %s (%s), read %d, rejected %d, want %d and 1",
+			job.Status, job.Message, r.Read, r.Rejected, fleetProducts)
 	}
 }
 
@@ -124,7 +129,22 @@ type shelves struct {
 	half, release chan struct{}
 
 	mu   sync.Mutex
-	done map[string]int
+	done map[string]int // by the name of a part, how often it was read to its end
+}
+
+// assertReads checks that each part was read to its end, and at most one of them twice.
+func (s *shelves) assertReads(t *testing.T) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	again := 0
+	for _, n := range s.done {
+		again += n - 1
+	}
+	if len(s.done) != fleetProducts/fleetPart || again > 1 {
+		t.Errorf("%d parts were read, and %d reads repeated, want %d and at most 1",
+			len(s.done), again, fleetProducts/fleetPart)
+	}
 }
 
 func (s *shelves) Open(context.Context, string) (reindex.Snapshot, error) { return s, nil }

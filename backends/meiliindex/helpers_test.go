@@ -154,7 +154,7 @@ func mustCommit(t testing.TB, gen reindex.Generation) {
 	}
 }
 
-// publish replaces the live generation by one with these products.
+// publish makes a new generation with these products live.
 func publish(t testing.TB, ix *Index, products ...reindex.Product) {
 	t.Helper()
 	gen := begin(t, ix)

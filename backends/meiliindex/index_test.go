@@ -249,7 +249,7 @@ func TestEncodeOnce(t *testing.T) {
 	for i := range products {
 		documents, body, failed := ix.encode(products[i:])
 		if len(documents)+len(failed) != len(products)-i || !bytes.Equal(body, payload(documents)) {
-			t.Errorf("products from %d on: %d documents and %d failed of %d, body %q",
+			t.Errorf("products from %d on: %d documents and %d failed, want %d in all; the body is %q, want all lines",
 				i, len(documents), len(failed), len(products)-i, body)
 		}
 		if len(documents) > 0 && &documents[0].line[0] != &body[0] {

@@ -105,7 +105,7 @@ func TestDocumentsWhoseUIDAnotherTaskHas(t *testing.T) {
 			})
 			mustWrite(t, gen, product("a", `{}`))
 			if sealed := mustSeal(t, gen); sealed.Documents != 1 || len(sealed.Failed) != 0 {
-				t.Errorf("sealed %+v", sealed)
+				t.Errorf("sealed %+v, want 1 document and none failed", sealed)
 			}
 		})
 	}
@@ -238,7 +238,7 @@ func TestUncountedLiveIndexClosesTheGate(t *testing.T) {
 		_, err = engine.Run(t.Context(), "acme")
 		if gate, closed := errors.AsType[*reindex.GateError](err); closed == off || closed &&
 			gate.Rule != reindex.RuleShrunk || off && err != nil {
-			t.Errorf("run with the rule off: %v: error %v", off, err)
+			t.Errorf("run with the rule off: %v: error %v, want one only if the rule is on", off, err)
 		}
 		s.SetFault(nil)
 		want := int64(10)

@@ -10,12 +10,16 @@ import (
 	"github.com/meilisearch/meilisearch-go"
 
 	"productindex/reindex"
+	"productindex/reindex/reindextest"
 )
 
 const (
 	secretUID  = "shop-0123456789ab-0000000000000007-00000001-acme"
 	secretLive = "shop_acme"
 )
+
+// secrets are parts of names that no public message may have.
+var secrets = []string{secretUID, secretLive, ".internal"}
 
 // A public message has the code and the message of the server's answer, without the uids of indexes and without hosts.
 func TestPublicMessages(t *testing.T) {
@@ -45,11 +49,11 @@ func TestPublicMessages(t *testing.T) {
 		{codeNoSpace, "No space left on device (os error 28)",
 			"no_space_left_on_device: No space left on device (os error 28) (the server's disk is full"},
 	} {
-		checkPublic(t, &taskError{code: test.code, message: test.message}, test.want)
+		reindextest.AssertPublic(t, &taskError{code: test.code, message: test.message}, test.want, secrets...)
 		failure := &meilisearch.Error{StatusCode: http.StatusBadRequest}
 		failure.MeilisearchApiError.Code, failure.MeilisearchApiError.Message = test.code, test.message
-		checkPublic(t, explain(t.Context(), "settings.update", secretUID, failure),
-			strings.Split(test.want, " (the server's disk")[0])
+		reindextest.AssertPublic(t, explain(t.Context(), "settings.update", secretUID, failure),
+			strings.Split(test.want, " (the server's disk")[0], secrets...)
 	}
 	for _, test := range []struct {
 		action string
@@ -67,15 +71,15 @@ func TestPublicMessages(t *testing.T) {
 			unreachable},
 		{"indexes.swap", errors.New("dial meili.internal"), unreachable},
 	} {
-		checkPublic(t, explain(t.Context(), test.action, secretUID, test.err), test.want)
+		reindextest.AssertPublic(t, explain(t.Context(), test.action, secretUID, test.err), test.want, secrets...)
 	}
 	g := &generation{uid: secretUID, tenant: "acme", id: stagingName{token: noToken}}
-	checkPublic(t, g.errGone(), "somebody deleted the new index during the load")
-	checkPublic(t, outcome(&meilisearch.Task{Status: meilisearch.TaskStatusCanceled}),
-		"somebody has canceled a task on the server")
+	reindextest.AssertPublic(t, g.errGone(), "somebody deleted the new index during the load", secrets...)
+	reindextest.AssertPublic(t, outcome(&meilisearch.Task{Status: meilisearch.TaskStatusCanceled}),
+		"somebody has canceled a task on the server", secrets...)
 	if !errors.Is(explain(t.Context(), "documents.add", secretUID, apiError(http.StatusBadRequest, "x")),
 		reindex.ErrRefused) {
-		t.Error("the error of a refused batch is not ErrRefused")
+		t.Error("the error of a refused batch does not match ErrRefused")
 	}
 }
 
@@ -83,26 +87,4 @@ func apiError(status int, code string) error {
 	failure := &meilisearch.Error{StatusCode: status}
 	failure.MeilisearchApiError.Code, failure.MeilisearchApiError.Message = code, "said"
 	return failure
-}
-
-// checkPublic checks that the public message of err begins with want, and has no secrets.
-func checkPublic(t *testing.T, err error, want string) {
-	t.Helper()
-	public, ok := errors.AsType[interface {
-		error
-		PublicMessage() string
-	}](err)
-	if !ok {
-		t.Errorf("the error %v has no public message", err)
-		return
-	}
-	text := public.PublicMessage()
-	if !strings.HasPrefix(text, want) {
-		t.Errorf("the public message of %v is\n%s\nwant\n%s", err, text, want)
-	}
-	for _, secret := range []string{secretUID, secretLive, ".internal"} {
-		if strings.Contains(text, secret) {
-			t.Errorf("the public message %q has the secret %s", text, secret)
-		}
-	}
 }

@@ -111,7 +111,7 @@ func TestReapSettlesASlowQueue(t *testing.T) {
 			})
 			n, err := mine.Reap(t.Context(), "acme")
 			if want := 2; n != want && (stale < 0 || n != want+1) || err != nil {
-				t.Errorf("the first Reap: reaped %d, error %v, want 2, or also the third if by age", n, err)
+				t.Errorf("the first Reap: reaped %d, error %v, want 2, or 3 by age", n, err)
 			}
 			if n, err := mine.Reap(t.Context(), "acme"); n != 0 || err != nil {
 				t.Errorf("the second Reap: reaped %d, error %v, want 0", n, err)

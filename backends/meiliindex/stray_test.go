@@ -147,7 +147,8 @@ func TestUpdateOfAnotherIndex(t *testing.T) {
 	}
 }
 
-// An update fails temporarily if another process makes a generation live meanwhile. Repeated, it changes the new index.
+// An update fails temporarily if another process makes a generation live meanwhile. A repeated update changes the new
+// index.
 func TestUpdateOvertakenByASwitch(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -173,7 +174,7 @@ func TestUpdateOvertakenByASwitch(t *testing.T) {
 	assertRevs(t, s, ix, map[string]string{"p0": "new", "p1": "edit"})
 }
 
-// An update fails temporarily if somebody deletes all documents meanwhile. Repeated, it succeeds.
+// An update fails temporarily if somebody deletes all documents meanwhile. A repeated update succeeds.
 func TestUpdateOfAnEmptiedIndex(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)

@@ -285,6 +285,34 @@ func TestRetireLogs(t *testing.T) {
 	}
 }
 
+// abortDuringSwap ends the context of a Commit that waits for its swap, and then aborts the generation, while the
+// cancelation of tasks fails with the fault.
+func abortDuringSwap(t *testing.T, s *meilitest.Server, ix *Index, down meilitest.Fault) error {
+	t.Helper()
+	ix.cfg.KeepPrevious = 0 // so that there is one swap
+	gen := begin(t, ix)
+	mustWrite(t, gen, product("new", `{}`))
+	mustSeal(t, gen)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var asked atomic.Bool
+	refuse := on(http.MethodPost, "/tasks/cancel", down)
+	s.SetFault(func(r *http.Request) *meilitest.Fault {
+		switch {
+		case r.URL.Path == "/swap-indexes":
+			asked.Store(true)
+		case strings.HasPrefix(r.URL.Path, "/tasks/") && asked.CompareAndSwap(true, false):
+			cancel()
+			return &meilitest.Fault{}
+		}
+		return refuse(r)
+	})
+	if err := gen.Commit(ctx); err == nil {
+		return errors.New("commit succeeds without the outcome of its swap")
+	}
+	return gen.Abort(t.Context())
+}
+
 // A failure that no method returns is logged.
 func TestFailuresAreLogged(t *testing.T) {
 	down := meilitest.Fault{Status: http.StatusServiceUnavailable}
@@ -298,28 +326,7 @@ func TestFailuresAreLogged(t *testing.T) {
 			return gen.Abort(t.Context())
 		}},
 		{"cannot cancel the swap", func(t *testing.T, s *meilitest.Server, ix *Index) error {
-			ix.cfg.KeepPrevious = 0 // so that there is one swap
-			gen := begin(t, ix)
-			mustWrite(t, gen, product("new", `{}`))
-			mustSeal(t, gen)
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			var asked atomic.Bool
-			refuse := on(http.MethodPost, "/tasks/cancel", down)
-			s.SetFault(func(r *http.Request) *meilitest.Fault {
-				switch {
-				case r.URL.Path == "/swap-indexes":
-					asked.Store(true)
-				case strings.HasPrefix(r.URL.Path, "/tasks/") && asked.CompareAndSwap(true, false):
-					cancel()
-					return &meilitest.Fault{}
-				}
-				return refuse(r)
-			})
-			if err := gen.Commit(ctx); err == nil {
-				return errors.New("commit succeeds without the outcome of its swap")
-			}
-			return gen.Abort(t.Context())
+			return abortDuringSwap(t, s, ix, down)
 		}},
 		{"cannot count", func(t *testing.T, s *meilitest.Server, ix *Index) error {
 			gen := begin(t, ix)

@@ -35,7 +35,7 @@ func load(tb testing.TB, s *meilitest.Server, cfg *Config, source reindex.Source
 }
 
 // An engine with default settings sends the fewest tasks that BatchBytes allows. All but the last have nearly that
-// size, also the first one, which the server processes alone.
+// size, including the first one, which the server processes alone.
 func TestFewestTasks(t *testing.T) {
 	const products, bytes = 3000, 1000
 	s := server(t)
@@ -46,7 +46,7 @@ func TestFewestTasks(t *testing.T) {
 		}
 		for i, size := range sizes[:len(sizes)-1] {
 			if size < test.batch*95/100 || size > test.batch*11/10 {
-				t.Errorf("batches of %d bytes: task %d has %d bytes", test.batch, i, size)
+				t.Errorf("batches of %d bytes: task %d has %d bytes, want nearly as many", test.batch, i, size)
 			}
 		}
 	}

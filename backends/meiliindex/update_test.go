@@ -106,7 +106,7 @@ func TestChangesAreTwoTasks(t *testing.T) {
 }
 
 // The error of a call names each product that the package or the server refuses. All other changes of the call are
-// applied, also a deletion in the same batch of the server.
+// applied, including a deletion in the same batch of the server.
 func TestRefusedChanges(t *testing.T) {
 	for body, reason := range badBodies {
 		for _, target := range targets(reindextest.Products(10, "old")) {
@@ -128,12 +128,12 @@ func TestRefusedChanges(t *testing.T) {
 				})
 				failed, ok := errors.AsType[*reindex.BatchError](err)
 				if !ok || len(failed.Items) != 3 {
-					t.Fatalf("error %v, want one of 3 products", err)
+					t.Fatalf("change: error %v, want one of 3 products", err)
 				}
 				for _, item := range failed.Items {
 					if !slices.Contains([]string{"bad", long, "own"}, item.ID) || item.Retryable ||
 						item.ID == "bad" && !strings.Contains(item.Err.Error(), reason) {
-						t.Errorf("product %.20q is refused: %v", item.ID, item.Err)
+						t.Errorf("product %.20q is refused with the error %v, want only the bad ones refused", item.ID, item.Err)
 					}
 				}
 				finish()
@@ -181,7 +181,7 @@ func TestCanceledChanges(t *testing.T) {
 	}
 }
 
-// If an answer is lost, or the server is busy, a call fails temporarily. Repeated, it succeeds.
+// If an answer is lost, or the server is busy, a call fails temporarily. A repeated call succeeds.
 func TestRepeatedChanges(t *testing.T) {
 	for _, target := range targets(reindextest.Products(3, "old")) {
 		for _, request := range [][2]string{
@@ -205,7 +205,7 @@ func TestRepeatedChanges(t *testing.T) {
 					// net/http itself repeats a GET request whose connection was cut.
 					if err := change(t.Context(), changes); !isTemporary(err) &&
 						(err != nil || fault.Status != 0 || request[0] != http.MethodGet) {
-						t.Errorf("error %v, want a temporary one", err)
+						t.Errorf("first call: error %v, want a temporary one", err)
 					}
 					if err := change(t.Context(), changes); err != nil {
 						t.Errorf("second call: %v", err)
