@@ -144,7 +144,7 @@ func (v *victims) awaitEnd(ctx context.Context, t *testing.T, observer *fleet.Fl
 			}
 			return
 		case <-time.After(100 * time.Millisecond):
-			assertNoMixture(t, ix, v.process.Products)
+			assertNoMixture(ctx, t, ix, v.process.Products)
 		case <-harm:
 			if v.harm(t); v.harms < 3 {
 				harm = time.After(time.Duration(500+v.random.IntN(3000)) * time.Millisecond)
@@ -255,8 +255,8 @@ func assertReads(t *testing.T, p fleetProcess, again int) {
 }
 
 // assertNoMixture checks that a search finds all products of one generation, and none of the other, unless a busy
-// server refuses the search.
-func assertNoMixture(t *testing.T, ix *Index, products int) {
+// server refuses the search or ctx has ended.
+func assertNoMixture(ctx context.Context, t *testing.T, ix *Index, products int) {
 	t.Helper()
 	var answer struct {
 		Hits         struct{ Total struct{ Value int } }
@@ -277,8 +277,8 @@ func assertNoMixture(t *testing.T, ix *Index, products int) {
 		Index: []string{ix.Alias(acme)}, Size: &size, TrackTotalHits: true,
 		Body: jsonBody(map[string]any{"aggs": map[string]any{"old": ofRev("0"), "new": ofRev("1")}}),
 	}
-	err := call(t.Context(), ix.transport, "searching", request, &answer)
-	if hasStatus(err, http.StatusTooManyRequests) {
+	err := call(ctx, ix.transport, "searching", request, &answer)
+	if hasStatus(err, http.StatusTooManyRequests) || ctx.Err() != nil {
 		return
 	}
 	if err != nil {
