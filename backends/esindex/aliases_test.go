@@ -87,7 +87,8 @@ func TestAliasesDiffer(t *testing.T) {
 	must(t, ix, http.MethodPut, "/"+ix.cfg.Prefix+"-handmade",
 		`{"aliases":{"`+ix.Alias(acme)+`":{"filter":{"term":{"rev":"1"}}}}}`)
 	_, err := ix.Begin(t.Context(), acme)
-	if err == nil || isTemporary(err) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "handmade") {
+	if err == nil || isTemporary(err) || !strings.Contains(err.Error(), name) ||
+		!strings.Contains(err.Error(), "handmade") {
 		t.Errorf("begin: error %v, want a lasting one that names both indexes", err)
 	}
 	assertIndexes(t, ix, name, ix.cfg.Prefix+"-handmade")

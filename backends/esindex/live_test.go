@@ -174,7 +174,8 @@ func TestLiveIndexIsReadOnly(t *testing.T) {
 	old := publish(t, ix, 3, "1")
 	must(t, ix, http.MethodPut, "/"+old+"/_settings", `{"index.blocks.read_only":true}`)
 	gen, err := ix.Begin(t.Context(), acme)
-	if err == nil || isTemporary(err) || !strings.Contains(err.Error(), "read-only") || !strings.Contains(err.Error(), old) {
+	if err == nil || isTemporary(err) || !strings.Contains(err.Error(), "read-only") ||
+		!strings.Contains(err.Error(), old) {
 		t.Errorf("begin: error %v, want a lasting one that names the block and the index", err)
 	}
 	if gen != nil {

@@ -206,7 +206,8 @@ func TestTransportThatPanicsBesideOthers(t *testing.T) {
 			return itemsOf(ids, nil), nil
 		}}
 		err := b.writer(t).writeTogether(t.Context(), sent, nil)
-		if _, panicked := errors.AsType[*reindex.PanicError](err); panicked != (name == "panic") || err == nil || isTemporary(err) {
+		_, panicked := errors.AsType[*reindex.PanicError](err)
+		if panicked != (name == "panic") || err == nil || isTemporary(err) {
 			t.Errorf("%s: error %v, want a lasting one", name, err)
 		}
 	}
