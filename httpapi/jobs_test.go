@@ -76,7 +76,24 @@ func TestJob(t *testing.T) {
 
 	close(hold)
 	await(t, e, "acme", id)
-	got := s.send("GET", address.Path, "")
+	checkEndedJob(t, s, id)
+	for _, path := range []string{
+		"/indexing/other/reindex-jobs/" + id, jobsPath + "/" + id + "x", jobsPath + "/", jobsPath + "/%00",
+		jobsPath + "/" + strings.Repeat("A", 129),
+	} {
+		if got := s.send("GET", path, ""); got.status != http.StatusNotFound {
+			t.Errorf("%s: %d %s, want %d", path, got.status, got.body, http.StatusNotFound)
+		}
+	}
+	if got := s.send("GET", "/indexing/other/reindex-jobs", ""); got.body != "[]" {
+		t.Errorf("another tenant's jobs: %d %s, want none", got.status, got.body)
+	}
+}
+
+// checkEndedJob checks the fields of the only job of acme, which has indexed 100 products.
+func checkEndedJob(t *testing.T, s *service, id string) {
+	t.Helper()
+	got := s.send("GET", jobsPath+"/"+id, "")
 	want := map[string]any{
 		"id":             id,
 		"entityType":     "PRODUCT",
@@ -110,17 +127,6 @@ func TestJob(t *testing.T) {
 	}
 	if list := s.send("GET", jobsPath, ""); strings.TrimSpace(list.body) != "["+got.body+"]" {
 		t.Errorf("list %s, want the one job %s", list.body, got.body)
-	}
-	for _, path := range []string{
-		"/indexing/other/reindex-jobs/" + id, jobsPath + "/" + id + "x", jobsPath + "/", jobsPath + "/%00",
-		jobsPath + "/" + strings.Repeat("A", 129),
-	} {
-		if got := s.send("GET", path, ""); got.status != http.StatusNotFound {
-			t.Errorf("%s: %d %s, want %d", path, got.status, got.body, http.StatusNotFound)
-		}
-	}
-	if got := s.send("GET", "/indexing/other/reindex-jobs", ""); got.body != "[]" {
-		t.Errorf("another tenant's jobs: %d %s, want none", got.status, got.body)
 	}
 }
 

@@ -10,11 +10,10 @@ import (
 	"time"
 )
 
-// A protected route of the host refuses requests with the same answers as the endpoints do. The Authorizer is not
-// called for an invalid tenant.
-func TestProtect(t *testing.T) {
-	logged := &syncBuffer{}
-	authorize := func(r *http.Request, tenant, scope string) error {
+// searchAuthorizer returns an Authorizer whose answer follows from the token.
+func searchAuthorizer(t *testing.T) Authorizer {
+	t.Helper()
+	return func(r *http.Request, tenant, scope string) error {
 		if !isTenant(tenant) || scope != ScopeView {
 			t.Errorf("the Authorizer was called for tenant %q and scope %q, want a valid tenant and the scope for viewing",
 				tenant, scope)
@@ -36,16 +35,18 @@ func TestProtect(t *testing.T) {
 			return ErrInvalidToken
 		}
 	}
+}
+
+// A protected route of the host refuses requests with the same answers as the endpoints do. The Authorizer is not
+// called for an invalid tenant.
+func TestProtect(t *testing.T) {
+	logged := &syncBuffer{}
 	next := http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "found for "+r.PathValue("tenant")) },
 	)
 	tenant := func(r *http.Request) string { return r.PathValue("tenant") }
-	h, err := Protect(
-		next,
-		ScopeView,
-		tenant,
-		Config{Authorizer: authorize, Logger: slog.New(slog.NewJSONHandler(logged, nil))},
-	)
+	cfg := Config{Authorizer: searchAuthorizer(t), Logger: slog.New(slog.NewJSONHandler(logged, nil))}
+	h, err := Protect(next, ScopeView, tenant, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

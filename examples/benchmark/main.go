@@ -63,48 +63,24 @@ type job struct {
 func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("benchmark", flag.ContinueOnError)
-	flags.StringVar(
-		&o.backend,
-		"backend",
-		"bleve",
-		"the index to load: "+strings.Join(slices.Sorted(maps.Keys(backends)), ", "),
-	)
-	flags.StringVar(
-		&o.catalogue,
-		"catalogue",
-		"pcparts",
+	flags.StringVar(&o.backend, "backend", "bleve",
+		"the index to load: "+strings.Join(slices.Sorted(maps.Keys(backends)), ", "))
+	flags.StringVar(&o.catalogue, "catalogue", "pcparts",
 		"the products: pcparts or retail, from ../shared/data or the folder that "+dataVariable+
 			" names; multilingual, which is generated; or a file of JSON objects with a string \"id\", one "+
-			"per line, which may be compressed as .gz",
-	)
-	flags.IntVar(
-		&o.products,
-		"products",
-		0,
-		"the number of products: a part of the catalogue, or more by repeating it with new ids; 0: the whole catalogue",
-	)
+			"per line, which may be compressed as .gz")
+	flags.IntVar(&o.products, "products", 0,
+		"the number of products: a part of the catalogue, or more by repeating it with new ids; 0: the whole catalogue")
 	flags.IntVar(&o.rounds, "rounds", 5, "the number of rounds")
-	flags.Func(
-		"scale",
+	flags.Func("scale",
 		"numbers of products, such as 10000,100000,1000000: measure only the engine, with catalogues of these sizes",
-		func(list string) error {
-			return parseSizes(list, &o.scale)
-		},
-	)
-	flags.DurationVar(
-		&o.settle,
-		"settle",
-		3*time.Second,
-		"the time without work in the background after which the index counts as settled",
-	)
+		func(list string) error { return parseSizes(list, &o.scale) })
+	flags.DurationVar(&o.settle, "settle", 3*time.Second,
+		"the time without work in the background after which the index counts as settled")
 	flags.BoolVar(&o.json, "json", false, "print one JSON document; the table of the rounds goes to standard error")
 	flags.StringVar(&o.cpuprofile, "cpuprofile", "", "the folder for a CPU profile of each load")
-	flags.StringVar(
-		&o.child.load,
-		"load",
-		"",
-		"used for child processes: measure one load, engine or library, in this process",
-	)
+	flags.StringVar(&o.child.load, "load", "",
+		"used for child processes: measure one load, engine or library, in this process")
 	flags.StringVar(&o.child.file, "file", "", "used for child processes: the file with the products")
 	flags.StringVar(&o.child.queries, "queries", "", "used for child processes: the file with the queries")
 	flags.StringVar(&o.child.profile, "profile", "", "used for child processes: the file for the CPU profile")

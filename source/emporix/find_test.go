@@ -58,9 +58,10 @@ func TestBadProducts(t *testing.T) {
 	}
 }
 
-// Find requests many products at a time. A product counts as deleted only if the service says so.
-func TestFind(t *testing.T) {
-	s := newServer(
+// withOddIDs returns a server of 300 products, and of two whose ids the query language cannot express.
+func withOddIDs(t *testing.T) *server {
+	t.Helper()
+	return newServer(
 		t,
 		append(
 			products(300),
@@ -68,6 +69,11 @@ func TestFind(t *testing.T) {
 			reindextest.NewProduct("a/b", map[string]any{}),
 		),
 	)
+}
+
+// Find requests many products at a time.
+func TestFind(t *testing.T) {
+	s := withOddIDs(t)
 	var ids []string
 	for i := range 200 {
 		ids = append(ids, fmt.Sprintf("p%05d", i*5)) // every other one is there
@@ -84,6 +90,11 @@ func TestFind(t *testing.T) {
 	if n != 102 || s.requests != 4+3 {
 		t.Errorf("found %d products in %d requests, want 102 in 7", n, s.requests)
 	}
+}
+
+// A product counts as deleted only if the service says so. Other answers are errors.
+func TestFindFails(t *testing.T) {
+	s := withOddIDs(t)
 	for name, test := range map[string]struct {
 		before func(int, http.ResponseWriter, *http.Request) bool
 		params url.Values
@@ -123,7 +134,11 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s: error %v, want one with %q", name, failed, test.want)
 		}
 	}
-	// A filter of the Config also applies to Find.
+}
+
+// A filter of the Config also applies to Find.
+func TestFindWithFilter(t *testing.T) {
+	s := newServer(t, products(1))
 	var got string
 	s.Before = func(_ int, _ http.ResponseWriter, r *http.Request) bool {
 		got = r.FormValue("q")

@@ -144,19 +144,9 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	token, _ := cut(r.Header.Get("Authorization"), "Bearer ")
-	uses, known := s.uses[token]
-	if !known || s.TokenUses > 0 && uses >= s.TokenUses {
-		w.WriteHeader(http.StatusUnauthorized)
-		fmt.Fprintf(
-			w,
-			`{"fault":{"faultstring":"Access Token expired %s",`+
-				`"detail":{"errorcode":"keymanagement.service.access_token_expired"}}}`,
-			token,
-		)
+	if !s.authorized(w, r) {
 		return
 	}
-	s.uses[token]++
 	if r.PathValue("tenant") != tenant {
 		w.WriteHeader(http.StatusNotFound)
 		return
@@ -189,6 +179,20 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.WriteHeader(http.StatusBadRequest)
 	}
+}
+
+// authorized reports whether the token of a request is accepted. It answers the request if it is not.
+func (s *server) authorized(w http.ResponseWriter, r *http.Request) bool {
+	token, _ := cut(r.Header.Get("Authorization"), "Bearer ")
+	uses, known := s.uses[token]
+	if known && (s.TokenUses == 0 || uses < s.TokenUses) {
+		s.uses[token]++
+		return true
+	}
+	w.WriteHeader(http.StatusUnauthorized)
+	fmt.Fprintf(w, `{"fault":{"faultstring":"Access Token expired %s",`+
+		`"detail":{"errorcode":"keymanagement.service.access_token_expired"}}}`, token)
+	return false
 }
 
 // asked returns the products of a query of the form id:(a,b).
