@@ -30,7 +30,7 @@ func (e *Engine) admit(
 	}
 	job, created, err := r.record.create(ctx)
 	if err != nil {
-		e.ends.keep(r.record.neverBegan()) // the store may have created it, and lost its answer
+		e.ends.keep(r.record.neverBegan()) // the store may have created the job although its answer was lost
 	}
 	if err != nil || !created {
 		e.release(r)

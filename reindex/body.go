@@ -144,7 +144,7 @@ func (s *scanner) object(depth int) error {
 	}
 }
 
-// member passes over a field of an object, and returns its name in quotes and its value.
+// member skips a field of an object, and returns its name in quotes and its value.
 func (s *scanner) member(depth int) (name, value []byte, err error) {
 	start := s.pos
 	if s.peek() != '"' {
@@ -274,7 +274,7 @@ func (s *scanner) str() error {
 const ones, highs = 0x0101010101010101, 0x8080808080808080
 
 // plain returns the number of bytes before the first quote, backslash or control character, and reports whether any of
-// them is above 127. It reads eight bytes at once.
+// them is above 127. It reads eight bytes at a time.
 func plain(text []byte) (n int, beyondASCII bool) {
 	var all uint64
 	rest := text

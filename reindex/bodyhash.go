@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// hasher hashes the bodies of products. The hash of a body has 31 bits and is made of those of the fields at its top
-// level, so that their order does not count.
+// hasher hashes the bodies of products. The hash of a body has 31 bits and is made of the hashes of the fields at its
+// top level, so that their order does not count.
 type hasher struct {
 	seed  maphash.Seed
 	names []uint64 // the hashes of the names in the body at hand

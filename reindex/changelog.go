@@ -22,18 +22,18 @@ import (
 // # One applier
 //
 // Only the holder of the tenant's claim writes to its live index: an applier, or a run that switches over. A claim has
-// a fence, which is larger for each new holder. It expires unless it is renewed within Lease.
+// a fence, which is larger for each new holder. The claim expires unless it is renewed within Lease.
 //
 // A holder that has lost its claim may have written an older state over a newer one. It may also have put a generation
 // live that lacks changes which its successor has applied. The log cannot stop a write that has been sent already.
-// Therefore the holder calls Rewind with the position that its write was based on, and the current holder of the claim
-// applies everything after that position again. To make this possible, a log that gives an expired claim to another
-// holder keeps the entries after the applied position of that moment for some time longer.
+// Therefore the holder that has lost its claim calls Rewind with the position that its write was based on, and the
+// current holder applies everything after that position again. To make this possible, a log that gives an expired claim
+// to another holder keeps the entries after the applied position of that moment for some time longer.
 type ChangeLog interface {
 	Claims
 
 	// Append adds changes, all or none, at the next positions, and returns the last one. When it returns, After finds them
-	// in every process: no position becomes visible after a greater one. A repeated call adds them again.
+	// in every process. No position becomes visible after a greater one. A repeated call adds them again.
 	//
 	// An error that matches [ErrChangesFull] means that the log is full of changes that are not applied yet. Before it
 	// returns that error, the log drops entries that are applied, even if a pin needs them: the live index is more
@@ -63,17 +63,17 @@ type ChangeLog interface {
 	// Pins returns the positions of the pins that have not run out, by their names.
 	Pins(ctx context.Context, tenant string) (map[string]int64, error)
 
-	// Applied records that the live index is current up to a position, and the changes that it has refused, which State
-	// returns. The holder of the claim calls it with its fence after it has applied the entries after from, the applied
-	// position that Claim returned. If Rewind has set the applied position back meanwhile, it stays there. Applied drops
-	// the entries that neither the live index nor a pin needs. A repeated call records each refused change once. An error
-	// that matches [ErrClaimLost] means that the claim has another fence by now, or was released, and nothing was
-	// recorded.
+	// Applied records that the live index is current up to a position, and which changes the index has refused; State
+	// returns these. The holder of the claim calls Applied with its fence once it has applied the entries after from,
+	// which is the applied position that Claim returned. If Rewind has set the applied position back meanwhile, Applied
+	// leaves it there. Applied drops the entries that neither the live index nor a pin needs. A repeated call records each
+	// refused change once. An error that matches [ErrClaimLost] means that the claim has another fence by now, or was
+	// released, and nothing was recorded.
 	Applied(ctx context.Context, tenant string, fence, from, position int64, refused []RefusedChange) error
 
 	// Rewind sets the applied position back to an earlier one, also if the caller does not hold the claim. A later
 	// position changes nothing. An error that matches [ErrChangesLost] means that entries after the position are no longer
-	// kept: then only a reindex makes the index current.
+	// kept; in that case only a reindex makes the index current.
 	Rewind(ctx context.Context, tenant string, position int64) error
 
 	// Pending returns tenants whose applied position is behind the head, in any order.
@@ -83,14 +83,15 @@ type ChangeLog interface {
 // Claims decides who may write to the live index of each tenant; see [ChangeLog].
 type Claims interface {
 	// Lease returns how long a claim lasts after it was made or renewed. Zero means that the log belongs to one process
-	// and ends with it, so that claims do not expire. Engine.Update then waits until the live index has the changes. With
-	// a log that outlives the process, it waits only until the log has them.
+	// and ends with it, so that claims do not expire. With such a log, Engine.Update waits until the live index has the
+	// changes. With a log that outlives the process, it waits only until the log has them.
 	Lease() time.Duration
 
 	// Claim gives holder the right to write to the tenant's live index, and returns the fence of the claim and the applied
-	// position. A holder that has the claim renews it and keeps its fence, even if the claim has expired, unless another
-	// has held it since. An error that matches [ErrClaimed] means that another holds the claim. After an urgent holder has
-	// got that error, holders that are not urgent get the claim only after the urgent one, or once a Lease has passed.
+	// position. If holder has the claim already, Claim renews it and keeps its fence. This holds even for an expired
+	// claim, unless another holder has had it since. An error that matches [ErrClaimed] means that another holds the
+	// claim. After an urgent holder has got that error, holders that are not urgent get the claim only after the urgent
+	// one, or once a Lease has passed.
 	Claim(ctx context.Context, tenant, holder string, urgent bool) (fence, applied int64, err error)
 
 	// Release gives a claim back. It returns nil if the holder has lost the claim already.
@@ -135,8 +136,8 @@ type RefusedChange struct {
 // MaxRefused is the number of refused changes per tenant that a [ChangeLog] remembers.
 const MaxRefused = 100
 
-// AddRefused merges more into the refused changes from before, and returns the last [MaxRefused] for a [ChangeLog] to
-// remember. It returns each position once, since a change can be applied more than once.
+// AddRefused merges more into before, and returns the last [MaxRefused] refused changes, which a [ChangeLog] remembers.
+// It returns each position once, since a change can be applied more than once.
 func AddRefused(before, more []RefusedChange) []RefusedChange {
 	all := make([]RefusedChange, 0, len(before)+len(more))
 	for _, r := range before {

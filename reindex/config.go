@@ -56,9 +56,9 @@ type Config struct {
 	// MinFraction is the smallest number of documents with which a generation goes live, as a fraction of the number in
 	// the live one. Default 0.5; negative: no limit.
 	MinFraction float64
-	// MaxRemoved and MaxChanged limit the products of the live index that a generation may remove or change, as fractions
-	// of their number. If one of them is set, each run compares the two indexes, as with Options.Difference, and fails if
-	// the index is not a [LiveScanner]. Default 0: no limit. A tiny fraction such as 1e-12 allows not even one product.
+	// MaxRemoved and MaxChanged are the largest fractions of the live products that a generation may remove and change. If
+	// one of them is set, each run compares the new index with the live one, as with Options.Difference, and fails if the
+	// index is not a [LiveScanner]. Default 0: no limit. A tiny fraction such as 1e-12 allows not even one product.
 	MaxRemoved, MaxChanged float64
 	// CountMargin is the fraction of the announced products (see [Counter]) that may be missing among the different
 	// products read. Default 0: none; negative: any number.

@@ -25,8 +25,9 @@
 // # Promises
 //
 // Accounting: every product read ends as indexed, rejected (with its id, the reason and its place) or duplicate. Of
-// several products with the same id, the first one read is indexed, whatever the scheduling. The numbers must agree
-// with the number of documents in the sealed generation ([RuleAccounting]).
+// several products with the same id, the first one read is indexed, whatever the scheduling. These numbers must agree
+// with the documents in the sealed generation ([RuleAccounting]).
+//
 // The gate: a generation goes live only if
 //   - the source ended without an error, and kept to the rules of [Snapshot];
 //   - at most Config.MaxRejected products were rejected ([RuleRejected]);
@@ -44,7 +45,7 @@
 //
 // Retry in one place: indexes try once and classify their errors (see [Writer]). The engine resends only products that
 // failed and can succeed, waits as [Retry] says, splits batches that are too large, and isolates the one product that
-// spoils a batch. It does not read a source twice: a source that calls a server retries by itself, with Retry.Do.
+// spoils a batch. It does not repeat a read that failed: a source that calls a server retries by itself, with Retry.Do.
 //
 // Control: the host is the program that embeds the engine. Every call of the host's code gets a context that ends when
 // its result is no longer wanted. The context of a read also ends when a write has failed. A generation is discarded

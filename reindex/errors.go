@@ -31,8 +31,8 @@ var (
 	// The run ends.
 	ErrLeaseLost = errors.New("the lease of the job was lost")
 
-	// ErrFenced means that an index refuses to publish a generation because a newer run of the tenant has begun. See
-	// [Fence].
+	// ErrFenced means that an index refuses a call because a newer run of the tenant has begun, or because the load of the
+	// generation is over. See [Fence] and [Joiner].
 	ErrFenced = errors.New("a newer reindex of the tenant has taken over")
 
 	// ErrNoGeneration means that no generation of that name can be resumed; see [Resumer].
@@ -42,7 +42,7 @@ var (
 	// [Rollbacker].
 	ErrCommitted = errors.New("the generation is live already")
 
-	// ErrNoPrevious means that no generation is kept to which the tenant can go back, or none of that name; see
+	// ErrNoPrevious means that the index keeps no generation to which the tenant can go back, or none with that name; see
 	// [Rollbacker].
 	ErrNoPrevious = errors.New("there is no such previous generation to go back to")
 

@@ -88,7 +88,7 @@ func TestFailedPartEndsTheOthers(t *testing.T) {
 	})
 }
 
-// slowly delays an operation, which then succeeds.
+// slowly returns faults that delay an operation, which then succeeds.
 func slowly(op reindextest.Op, d time.Duration) func(reindextest.Call) reindextest.Fault {
 	return func(c reindextest.Call) reindextest.Fault {
 		if c.Op == op {
@@ -136,7 +136,7 @@ func TestCancelledRunKeepsItsLease(t *testing.T) {
 	}
 }
 
-// lostCommit is an index whose Commit is applied, and then returns the result of answer, if that returns.
+// lostCommit is an index whose Commit takes effect and then returns the result of answer, which may wait.
 type lostCommit struct {
 	*reindextest.Memory
 

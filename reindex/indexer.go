@@ -76,8 +76,8 @@ type Sealed struct {
 	Ignored int64
 }
 
-// Limits states how much an [Indexer] accepts at once. The same sizes are those that it works best with, and the
-// engine's defaults. Zero means no limit.
+// Limits states how much an [Indexer] accepts at once. These are also the sizes that the index works best with, and the
+// defaults of the engine. Zero means no limit.
 type Limits struct {
 	// MaxDocs is the largest number of products in one Write.
 	MaxDocs int
@@ -135,7 +135,8 @@ type Resumer interface {
 }
 
 // Leaver is an optional capability of a [Generation]: Leave ends the work of this process on the generation, and keeps
-// the generation for the process that resumes it. The engine calls it instead of Abort.
+// the generation for the process that resumes it. The engine calls it instead of Abort if another process is to take
+// the run over.
 type Leaver interface {
 	Leave(ctx context.Context) error
 }

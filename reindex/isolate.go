@@ -19,7 +19,7 @@ type isolation struct {
 }
 
 const (
-	// blamedOf limits the changes to blame: at most one of so many.
+	// blamedOf limits the changes to blame: at most one in blamedOf.
 	blamedOf = 20
 	// blamedFirst is the number of failing changes in a row, from the first one on, after which the index counts as down.
 	blamedFirst = 5
@@ -29,7 +29,7 @@ const (
 var errDown = errors.New("the index does not accept most changes")
 
 // isolate sends entries that failed together in parts, and refuses the few that the index does not accept. If the index
-// accepts too few, it returns why, the error of the whole.
+// accepts too few, isolate returns why, the error of the call with all entries.
 func (c *carrier) isolate(ctx context.Context, entries []ChangeEntry, why error) error {
 	i := isolation{carrier: c, limit: max(1, len(entries)/blamedOf)}
 	switch err := i.send(ctx, entries); {

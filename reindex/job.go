@@ -38,7 +38,7 @@ func (s Status) Ended() bool { return s == StatusSuccess || s == StatusFailure }
 type Job struct {
 	// ID is unique among all jobs. It consists of letters and digits.
 	ID string
-	// Tenant is the one whose products are reindexed.
+	// Tenant is the tenant whose products are reindexed.
 	Tenant string
 	// EntityType is the type of the entities: Config.EntityType of the engine that runs the job.
 	EntityType string

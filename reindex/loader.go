@@ -45,7 +45,7 @@ type Overlap struct {
 type Load struct {
 	// Job is the job of the run, with its fencing token.
 	Job Job
-	// Generation is the name to join.
+	// Generation is the name of the generation to join.
 	Generation string
 	// Parts holds the names of the source's parts, in the order of [Splitter]. It is empty if the source is read as a
 	// whole.
@@ -63,7 +63,7 @@ type Part struct {
 	Job JobInfo
 	// Fence is the run's token; see [Fence].
 	Fence int64
-	// Generation is the name to join.
+	// Generation is the name of the generation to join.
 	Generation string
 	// Name is the name of the source's part. It is empty for the whole source.
 	Name string

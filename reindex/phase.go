@@ -45,7 +45,7 @@ func (p Phase) cleansUp() bool { return p == PhaseCommit || p == PhaseAbort || p
 type RunError struct {
 	// Tenant and Job identify the run.
 	Tenant, Job string
-	// Phase is the one in which the run failed.
+	// Phase is the phase in which the run failed.
 	Phase Phase
 	// Err is the cause: a [*GateError], [ErrCancelled], [ErrShutdown], a [*PanicError], or an error of the Source or the
 	// Indexer.

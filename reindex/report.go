@@ -57,7 +57,8 @@ type Report struct {
 type Rejection struct {
 	// ID is the product's id.
 	ID string
-	// Reason says why, in the words of the index if the index refused it, cut to 1,000 bytes. Callers of an API see it.
+	// Reason says why the product was not indexed, in the words of the index if the index refused it, cut to 1,000 bytes.
+	// Callers of an API see it.
 	Reason string
 	// Where is the product's place in the source, if it is known; see [Locator] and [RecordError].
 	Where string

@@ -29,7 +29,7 @@ type StuckError struct {
 type StuckRun struct {
 	// Tenant and Job identify the run.
 	Tenant, Job string
-	// Phase is the one in which it is stuck.
+	// Phase is the phase in which the run is stuck.
 	Phase Phase
 	// For is the time that it has spent in that phase.
 	For time.Duration

@@ -37,7 +37,7 @@ type Trace struct {
 type JobInfo struct {
 	// ID is the job's id.
 	ID string
-	// Tenant is the one whose products are reindexed.
+	// Tenant is the tenant whose products are reindexed.
 	Tenant string
 	// EntityType is the type of the entities.
 	EntityType string

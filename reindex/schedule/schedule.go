@@ -12,6 +12,7 @@
 // time or after it, by any process, the tenant is not reindexed again. A time that the clock shows twice, when summer
 // time ends, counts once. A time that the clock skips, when summer time begins, is moved later by the length of the
 // gap.
+//
 // # Missed times
 //
 // A scheduled time can pass while the process does not run, or while no job can be created. If it has passed by more
