@@ -38,7 +38,7 @@ func (r *run) compare(ctx context.Context, gen Generation, feed *feed, sealed Se
 	}
 	r.record.change(func(j *Job) { j.Report.Difference = difference })
 	if back {
-		return nil // a rollback wants the difference to be large
+		return nil // a rollback may change any number of products
 	}
 	return r.cfg.checkDifference(difference)
 }

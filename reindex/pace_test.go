@@ -179,7 +179,7 @@ func TestPaceFindsTheCapacity(t *testing.T) {
 				s := &server{capacity: capacity}
 				_, took := s.load(t, batches*64, 0)
 				best := batches * time.Second / time.Duration(capacity)
-				t.Logf("%d writes came too early, %.3f of the best time", s.late, took.Seconds()/best.Seconds())
+				t.Logf("%d writes were refused, %.3f of the best time", s.late, took.Seconds()/best.Seconds())
 				if took > best*115/100 {
 					t.Errorf("took %v, want at most 1.15 × %v, the time with %d writes at the same time", took, best, capacity)
 				}
@@ -191,7 +191,8 @@ func TestPaceFindsTheCapacity(t *testing.T) {
 	}
 }
 
-// An index without limits gets as many writes at the same time as it may, in the largest batches, from first to last.
+// An index that accepts everything gets as many writes at the same time as allowed, in the largest batches, from first
+// to last.
 func TestPaceLeavesAQuickIndexAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{latency: func(int, int) time.Duration { return 5 * time.Second }}
@@ -251,7 +252,7 @@ func TestPaceIsNotShrunkByABadProduct(t *testing.T) {
 			}
 		})
 	}
-	// They also stay as large when a batch is refused, not for its size, and then accepted in parts.
+	// The same holds if a batch is refused for another reason than its size, and its parts are accepted.
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
 		s := &server{refuse: func(reindex.Product) error {
@@ -324,7 +325,8 @@ func TestPaceFitsIntoLittleMemory(t *testing.T) {
 	})
 }
 
-// After an outage, a server gets nearly as much as before within some twenty writes of each worker, and later as much.
+// Within some twenty writes of each worker after an outage, a server gets nearly as much as before. Later it gets as
+// much as before.
 func TestPaceRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -344,7 +346,7 @@ func TestPaceRecovers(t *testing.T) {
 			soon++
 		}
 		if w := s.writes[soon]; w.InFlight < 14 || w.MaxBytes < maxSize/2 {
-			t.Errorf("20 s later a write is %+v, want at least 14 at the same time, of up to %d bytes or more", w, maxSize/2)
+			t.Errorf("20 s later a write is %+v, want at least 14 at the same time, and batches of %d bytes or more", w, maxSize/2)
 		}
 		if w := s.last(); w.InFlight != 16 || w.MaxBytes != maxSize {
 			t.Errorf("the last write is %+v, want 16 at the same time, of up to %d bytes", w, maxSize)

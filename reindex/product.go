@@ -12,7 +12,7 @@ type Product struct {
 	ID string
 
 	// Body is the product's encoded JSON object. It need not contain the ID. The engine checks that it is valid JSON (RFC
-	// 8259, valid UTF-8 included) and an object. It passes bodies to indexes without line feeds and carriage returns.
+	// 8259, valid UTF-8 included) and an object. An index gets the body without line feeds and carriage returns.
 	Body json.RawMessage
 }
 

@@ -13,8 +13,8 @@
 // # Spans
 //
 // A run is a trace of its own, because it can outlive the request that triggered it by hours. The root span "reindex"
-// links to the span of that request. Its children are the spans of the phases, such as "reindex load". The children of
-// the span of the load are the spans "reindex write", one per batch that is written. The status of a failed span is the
+// links to the span of that request. The children of the root span are the spans of the phases, such as "reindex load".
+// The span of the load has a child "reindex write" for each batch that is written. The status of a failed span is the
 // error. Each span has the tenant and the job as attributes.
 //
 // # Metrics
