@@ -115,7 +115,7 @@ func (g uncountableGeneration) Seal(ctx context.Context) (reindex.Sealed, error)
 	return sealed, err
 }
 
-// A live index that cannot be counted closes the gate, unless the host has turned the rule off.
+// If the live index cannot be counted, the gate stays closed, unless the host has turned the rule off.
 func TestUncountableLiveIndexClosesTheGate(t *testing.T) {
 	for _, test := range []struct {
 		fraction float64

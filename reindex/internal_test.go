@@ -146,8 +146,8 @@ type limiting struct {
 
 func (l limiting) Limits() Limits { return l.limits }
 
-// The size and the number of batches are those of the Config, else those that the index prefers, else the defaults.
-// They never exceed the limits of the index.
+// The size and the number of batches come from the Config. If the Config does not set them, they are those that the
+// index prefers, or the defaults. They never exceed the limits of the index.
 func TestSizes(t *testing.T) {
 	cores := max(2, runtime.GOMAXPROCS(0))
 	for _, test := range []struct {

@@ -130,7 +130,7 @@ type JobStore interface {
 	// may lack Rejections, DuplicateIDs and Difference.
 	List(ctx context.Context, tenant string, query JobQuery) (jobs []Job, total int, err error)
 
-	// Lease returns how long a job counts as alive after its last Create or Renew. Zero means for ever, since only this
+	// Lease returns how long a job counts as alive after its last Create or Renew. Zero means forever, since only this
 	// process uses the store.
 	Lease() time.Duration
 }

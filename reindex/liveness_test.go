@@ -17,7 +17,7 @@ import (
 
 // The tests in this file are about limits: of memory, of waits, and of the time until a run ends.
 
-// Shutdown does not wait for ever for code that ignores its context. It names the runs that are stuck in such code.
+// Shutdown does not wait forever for code that ignores its context. It names the runs that are stuck in such code.
 func TestShutdownNamesTheStuck(t *testing.T) {
 	for _, phase := range []reindex.Phase{
 		reindex.PhaseOpen, reindex.PhaseBegin, reindex.PhaseLoad, reindex.PhaseSeal, reindex.PhaseCommit, reindex.PhaseAbort,

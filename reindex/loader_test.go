@@ -13,7 +13,7 @@ import (
 type elsewhere struct {
 	worker  *reindex.Engine
 	loading chan reindex.Load // if not nil, it receives the load, and Load waits for the end of its context
-	add     int64             // is added to the numbers of products that the part reports
+	add     int64             // added to the numbers of products that the part reports
 	began   reindex.Job       // the job at the beginning of the load
 	overlap reindex.Overlap   // the overlap of the parts
 }

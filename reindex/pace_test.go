@@ -208,8 +208,8 @@ func TestPaceLeavesAQuickIndexAlone(t *testing.T) {
 	})
 }
 
-// The largest payload that an index takes is found by halving, and no batch after that is larger. Up to 16 writers find
-// it at the same time, each with a refused write for every halving. One more is refused when the size grows again.
+// The largest payload that an index accepts is found by halving, and no batch after that is larger. Up to 16 writers
+// find it at the same time, each with a refused write for every halving. One more is refused when the size grows again.
 func TestPaceFindsThePayload(t *testing.T) {
 	for _, payload := range []int{63 * unit, 48 * unit, 33 * unit, 20 * unit, 5 * unit, unit} {
 		t.Run(fmt.Sprint(payload), func(t *testing.T) {
@@ -346,7 +346,7 @@ func TestPaceRecovers(t *testing.T) {
 			soon++
 		}
 		if w := s.writes[soon]; w.InFlight < 14 || w.MaxBytes < maxSize/2 {
-			t.Errorf("20 s later a write is %+v, want at least 14 at the same time, and batches of %d bytes or more", w, maxSize/2)
+			t.Errorf("20 s later: %+v, want at least 14 writes at the same time, of up to %d bytes or more", w, maxSize/2)
 		}
 		if w := s.last(); w.InFlight != 16 || w.MaxBytes != maxSize {
 			t.Errorf("the last write is %+v, want 16 at the same time, of up to %d bytes", w, maxSize)

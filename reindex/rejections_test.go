@@ -141,7 +141,7 @@ func TestLogNamesRejections(t *testing.T) {
 	}
 }
 
-// A run with too many rejections to succeed stops as soon as its report lists as many as it may.
+// A run with too many rejections to succeed stops as soon as its report is full.
 func TestHopelessRunStops(t *testing.T) {
 	read := 0
 	src := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {

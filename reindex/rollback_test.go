@@ -126,7 +126,7 @@ func TestRollback(t *testing.T) {
 	}
 }
 
-// The job of a rollback shows that it is one, and to which generation.
+// The job of a rollback shows its kind and its generation.
 func TestRollbackJob(t *testing.T) {
 	k := newKeeping(t, reindex.Config{}, nil)
 	infos, err := k.Generations(t.Context(), tenant)

@@ -14,7 +14,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// lasting is a log of changes with leases, as one has that outlives the process.
+// lasting is a log of changes with leases, like one that outlives the process.
 type lasting struct{ reindex.ChangeLog }
 
 func (lasting) Lease() time.Duration { return 10 * time.Second }
@@ -48,8 +48,8 @@ func stalling(how string, ids ...string) func(reindextest.Call) reindextest.Faul
 	}
 }
 
-// A change that the index never takes delays the tenant's other changes by no more than MaxStall, and is reported with
-// its id and a reason.
+// A change that the index never accepts delays the tenant's other changes by no more than MaxStall, and is reported
+// with its id and a reason.
 func TestStalledChangeDelaysOthersForMaxStall(t *testing.T) {
 	const maxStall = 3 * time.Minute
 	for how := range stalls {
@@ -92,7 +92,7 @@ func mustUpdate(t *testing.T, b bench, changes ...reindex.Change) {
 
 // No change is reported as refused while the index fails with all changes, or with a large part of them.
 func TestIndexThatIsDownRefusesNothing(t *testing.T) {
-	for _, part := range []int{1, 5} { // the index takes no change, or four of five
+	for _, part := range []int{1, 5} { // the index accepts no change, or four of five
 		for how := range stalls {
 			t.Run(fmt.Sprint(how, part), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

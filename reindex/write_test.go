@@ -27,7 +27,7 @@ func onWrite(f func(c reindextest.Call) reindextest.Fault) func(reindextest.Call
 	}
 }
 
-// Of the products of a batch, only those with a temporary error are sent again.
+// Only those products of a batch that had a temporary error are sent again.
 func TestRetriesFailedItemsAlone(t *testing.T) {
 	products := reindextest.Products(300, "new")
 	var mu sync.Mutex
@@ -101,8 +101,8 @@ func TestIsolatesPoisonProducts(t *testing.T) {
 	}
 }
 
-// The waits grow up to a limit. Each is at random between half its full length and all of it, and never shorter than
-// the server asks for.
+// The waits grow up to a limit. Each is a random time between half of its full length and the whole, and never shorter
+// than the server asks for.
 func TestWaitsBetweenTries(t *testing.T) {
 	for _, test := range []struct {
 		name        string

@@ -52,9 +52,9 @@ type Config struct {
 	// TenantParts is the largest number of parts per tenant that are in the queue or being loaded, in all processes
 	// together. Default [DefaultTenantParts].
 	TenantParts int
-	// BytesInFlight limits the bytes of products that all processes together have on their way to the index. Each part
-	// that is loaded counts as reindex.Engine.PartBytes bytes, and a part that would exceed the limit waits.
-	// BytesInFlight must be the same in all processes. 0 means no limit.
+	// BytesInFlight limits the bytes of products that all processes together send to the index at the same time. Each part
+	// that is loaded counts as reindex.Engine.PartBytes bytes, and a part that would exceed the limit waits. BytesInFlight
+	// must be the same in all processes. 0 means no limit.
 	BytesInFlight int64
 	// Attempts is the number of failed attempts to load a part after which the run fails. An attempt whose process dies
 	// also counts. Default [DefaultAttempts].

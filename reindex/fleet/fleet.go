@@ -229,8 +229,8 @@ func (f *Fleet) Generations(ctx context.Context, tenant string) ([]reindex.Gener
 	return f.engine.Generations(ctx, tenant)
 }
 
-// enqueueRun adds a job to the queue of runs, unless it waits there already. A worker takes it over if the fencing
-// token is still the same then.
+// enqueueRun adds a job to the queue of runs, unless it waits there already. A worker takes the job over if its fencing
+// token has not changed by then.
 func (f *Fleet) enqueueRun(ctx context.Context, job reindex.Job) error {
 	args := runArgs{Tenant: job.Tenant, Job: job.ID, Fence: job.Fence}
 	for {

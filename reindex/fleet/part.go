@@ -56,8 +56,8 @@ func (w *partWorker) NextRetry(job *river.Job[partArgs]) time.Time {
 	return time.Now().Add(delay)
 }
 
-// Work implements [river.Worker]. It loads a part, unless the part is loaded elsewhere, has been loaded, or belongs to
-// a run that is over.
+// Work implements [river.Worker]. It loads a part, unless the part is being loaded elsewhere, has been loaded, or
+// belongs to a run that is over.
 func (w *partWorker) Work(ctx context.Context, r *river.Job[partArgs]) error {
 	t := &attempt{fleet: w.fleet, args: r.Args, owner: rand.Text()}
 	if claimed, err := t.await(ctx); err != nil || !claimed {
@@ -99,7 +99,7 @@ type attempt struct {
 
 // await claims the part for this attempt, and reports false if the part has an owner. It waits while
 // Config.BytesInFlight is used up. It does not return the part to the queue, because other parts would overtake it
-// there. Of all waiting parts of all processes, a part of the smallest catalogue comes next.
+// there. The next part to run is one of the smallest catalogue among those that wait, in whichever process they wait.
 func (t *attempt) await(ctx context.Context) (claimed bool, err error) {
 	ticker := time.NewTicker(busyDelay)
 	defer ticker.Stop()
@@ -125,8 +125,8 @@ const ahead = `WITH me AS (SELECT r.priority, coalesce(p.waits, clock_timestamp(
 		OR p.owner = '' AND p.waits IS NOT NULL AND p.seen >= clock_timestamp() - $4::interval
 		AND (r.priority, p.waits, p.job, p.part) < (me.priority, me.waits, me.job, me.part))`
 
-// awaiting is the time for which a waiting part keeps its place after its last attempt to claim: its process may have
-// died.
+// awaiting is the time for which a waiting part keeps its place without another attempt to claim. After that, its
+// process may have died.
 const awaiting = 10 * busyDelay
 
 // claim claims the part for this attempt if the part has no owner. It reports busy if Config.BytesInFlight is used up.

@@ -31,7 +31,7 @@ type ChangesConfig struct {
 // Changes is a [reindex.ChangeLog] in the database of a [Store]. It is safe for concurrent use, also by several
 // processes. All of them must use the same Name and Bytes.
 //
-// A claim lasts for Config.Lease, and it and its fence follow the clock of the database, as the lease of a job does.
+// A claim lasts for Config.Lease. Claims and their fences follow the clock of the database, as the leases of jobs do.
 // After a claim has run out, the log keeps the changes after the applied position for another 20 times Config.Lease, in
 // case the holder wakes up. A process that is stopped in the middle of a write for longer than Config.Lease, and is
 // killed before it runs again, can leave an older state of the products of that write in the live index until the next

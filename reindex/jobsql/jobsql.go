@@ -73,7 +73,7 @@ const (
 	DefaultHistory = 1000
 )
 
-// Config configures a [Store]. The zero value of each field but Dialect stands for its default. [New] copies it.
+// Config configures a [Store]. The zero value of each field except Dialect stands for its default. [New] copies it.
 type Config struct {
 	// Dialect is [SQLite] or [PostgreSQL]; there is no default.
 	Dialect Dialect

@@ -53,7 +53,7 @@ func (s *Store) TakeOver(ctx context.Context, tenant, id string, fence int64) (j
 
 // Left returns up to limit unfinished jobs of an entity type, of all tenants, whose leases have not been renewed for
 // the duration of while. The job with the oldest lease comes first. Left renews the leases of the jobs that it returns,
-// so that a job goes to one caller, and again to a caller only after the same duration. An error of the database is a
+// so that a job goes to one caller, and to another caller only after the same duration. An error of the database is a
 // [*reindex.TemporaryError].
 func (s *Store) Left(
 	ctx context.Context, entityType string, while time.Duration, limit int,

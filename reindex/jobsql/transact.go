@@ -80,7 +80,7 @@ func discard(c *sql.Conn) { _ = c.Raw(func(any) error { return driver.ErrBadConn
 // endTimeout limits how long the end of a transaction may take.
 const endTimeout = 5 * time.Second
 
-// minIdle is the least time after which the server ends a transaction of a process that has stopped in the middle of
+// minIdle is the shortest time after which the server ends a transaction of a process that has stopped in the middle of
 // it.
 const minIdle = time.Second
 

@@ -86,7 +86,7 @@ func (s *Store) create(ctx context.Context, tx session, job reindex.Job) (stored
 	return stored, true, err
 }
 
-// bury stores the tenant's jobs whose lease has run out as failures.
+// bury stores as failures the tenant's jobs whose leases have run out.
 func (s *Store) bury(ctx context.Context, tx session, tenant string) error {
 	return s.exec(ctx, tx, `UPDATE reindex_jobs SET ended = TRUE, status = ?, modified = lease_end * ?,
 		message = CASE status WHEN ? THEN ? ELSE ? END WHERE tenant = ? AND `+isDead,

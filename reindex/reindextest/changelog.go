@@ -12,8 +12,8 @@ import (
 	"productindex/reindex"
 )
 
-// TestChangeLog checks every promise of [reindex.ChangeLog] but those about the expiry of a lease. open returns a new,
-// empty log at each call, which keeps 10,000 bytes per tenant.
+// TestChangeLog checks every promise of [reindex.ChangeLog] except those about the expiry of a lease. At each call open
+// returns a new, empty log that keeps 10,000 bytes per tenant.
 func TestChangeLog(t *testing.T, open func(t *testing.T) reindex.ChangeLog) {
 	for _, test := range []struct {
 		name string

@@ -19,8 +19,8 @@ type Changing struct {
 	Indexer reindex.Indexer
 	// Products is the catalogue of each run.
 	Products []reindex.Product
-	// Plainly writes products with one bulk call of the client library to a live index that has the same mapping and
-	// products, and stores the same data. It must be safe for concurrent use.
+	// Plainly writes products to another live index with one bulk call of the client library. That index has the same
+	// mapping and the same products, and stores the same data. Plainly must be safe for concurrent use.
 	Plainly func(products []reindex.Product) error
 	// Finds reports whether a search for a word finds a product of the tenant.
 	Finds func(word string) (bool, error)
@@ -68,13 +68,13 @@ func BenchmarkChanges(b *testing.B, c Changing) {
 	b.Run("Searchable", func(b *testing.B) { c.searchable(b, engine) })
 }
 
-// rate writes rounds of batches, in alternation through the engine and with Plainly. A ratio above 1 means that the
-// engine is faster.
+// rate writes rounds of batches, alternately through the engine and with Plainly. A ratio above 1 means that the engine
+// is faster.
 //
-// The same runs go on beside both sides. On both sides a change is written once to a live index, which stores the same
-// data, and is on the disk when the call returns. Only the engine's changes are also replayed into the new index of the
-// run. Runs keep all processors busy, so a side is also fast if it slows the run down. The run-ratio shows that: the
-// products and changes that runs write per second beside the engine's changes, divided by those beside Plainly's.
+// Runs go on while either side writes. On both sides a change is written once to a live index, and is on the disk when
+// the call returns. Only the engine's changes are also replayed into the new index of the run. Runs keep all processors
+// busy, so a side can also be fast because it slows the runs down. The run-ratio shows this: it is the number of
+// products and changes that runs write per second beside the engine's changes, divided by the number beside Plainly's.
 func (c Changing) rate(b *testing.B, engine *reindex.Engine, loaded *atomic.Int64) {
 	b.Helper()
 	update := func(products []reindex.Product) error {

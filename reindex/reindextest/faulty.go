@@ -245,9 +245,9 @@ func (g *faultyGeneration) Abort(ctx context.Context) error {
 var errInjected = errors.New("injected fault")
 
 // Random returns random faults for [NewFaulty]. A seed always gives the same sequence. About one call in every calls
-// has a fault of a kind that occurs in practice, including a lost answer to a Commit. Every write rejects the products
-// whose ids poison selects, for good; a nil poison selects none. No other product is rejected for good: a batch of one
-// product is never too large, and never refused.
+// has a fault of a kind that occurs in practice, including a lost answer to a Commit. Every write permanently rejects
+// the products whose ids poison selects; a nil poison selects none. No other product is rejected permanently, because a
+// batch of one product is never too large and never refused.
 func Random(seed uint64, every int, poison func(id string) bool) func(Call) Fault {
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, seed))

@@ -8,8 +8,8 @@ import (
 	"productindex/reindex"
 )
 
-// A run that a newer one has overtaken publishes nothing. Of two runs with the same token, only one publishes. A run
-// may begin again with its token after it has discarded its generation.
+// A run that a newer one has overtaken publishes nothing. If two runs have the same token, only one of them publishes.
+// A run may begin again with its token after it has discarded its generation.
 func testFencing(t *testing.T, f Fixture) {
 	begin := func(token int64) (reindex.Generation, context.Context, error) {
 		ctx := reindex.WithFence(t.Context(), token)

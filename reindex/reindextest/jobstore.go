@@ -13,8 +13,8 @@ import (
 	"productindex/reindex"
 )
 
-// TestJobStore checks every promise of [reindex.JobStore] but those about leases, for which there is [TestJobLeases].
-// open returns a new, empty store at each call.
+// TestJobStore checks every promise of [reindex.JobStore] except those about leases, for which there is
+// [TestJobLeases]. open returns a new, empty store at each call.
 func TestJobStore(t *testing.T, open func(t *testing.T) reindex.JobStore) {
 	for _, test := range []struct {
 		name string

@@ -29,8 +29,8 @@ type Memory struct {
 	begun, open int
 }
 
-// fence is the greatest token that an index has seen of a tenant. It is free if the run with this token has discarded
-// its generation, so that it may begin again.
+// fence holds the greatest token that an index has seen of a tenant. The token is free if its run has discarded its
+// generation, so that the run may begin again.
 type fence struct {
 	token int64
 	free  bool
@@ -160,7 +160,7 @@ type memoryGeneration struct {
 	kept         *kept // the target of a rollback; nil for a new generation
 }
 
-// memoryLoad is the content of a generation, which all processes share that have begun, joined or resumed it.
+// memoryLoad is the content of a generation. All processes that have begun, joined or resumed the generation share it.
 type memoryLoad struct {
 	mu     sync.Mutex
 	docs   map[string]json.RawMessage

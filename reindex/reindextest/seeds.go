@@ -3,8 +3,8 @@ package reindextest
 import "os"
 
 // Seeds returns the number of seeds, or rounds, for a test of random sequences: many if CI=true is set, and otherwise
-// few. CI runs these tests twice. With the race detector, which makes them ten times slower, Seeds returns a third of
-// few then, and at least 2.
+// few. CI also runs these tests with the race detector, which makes them ten times slower. Then Seeds returns only a
+// third of few, but at least 2 unless few is less.
 func Seeds(few, many int) int {
 	switch ci := os.Getenv("CI") == "true"; {
 	case ci && RaceDetected:

@@ -171,7 +171,7 @@ func (p *plan) plan(after time.Time) {
 	}
 }
 
-// miss notes that n times were missed, of which latest is the latest.
+// miss records that n times were missed. latest is the last of them.
 func (p *plan) miss(n int64, latest time.Time) {
 	if n > 0 {
 		p.Missed, p.LastMissed = p.Missed+n, latest
@@ -218,7 +218,7 @@ func (s *Scheduler) Run(ctx context.Context) {
 	}
 }
 
-// longest is the longest sleep of Run, so that it notices when the machine was asleep.
+// longest is the longest time that Run sleeps, so that it soon notices that the machine was asleep.
 const longest = time.Minute
 
 func wait(ctx context.Context, until time.Time, changed <-chan struct{}) {

@@ -62,7 +62,7 @@ type Config struct {
 	// Secret is the key of the signatures, which receivers also have: at least 24 random bytes in base64, with the prefix
 	// whsec_.
 	Secret string
-	// Outcomes selects the ends of jobs that are sent. Nil selects all.
+	// Outcomes selects the jobs whose end is sent, by their outcomes. Nil selects all.
 	Outcomes []Outcome
 	// AllowPrivate allows private addresses, this machine, http and any port for URL. Without it, only port 443 of a
 	// public address is allowed. The address is checked after the name was resolved.

@@ -35,14 +35,14 @@ import (
 type Scenario struct {
 	// Seeds is the number of scenarios. The default is 5. If CI=true is set, it is 50, or 1 under the race detector.
 	Seeds int
-	// Parallel is the number of scenarios that run at the same time. Default 2: more of them lose their leases on a busy
-	// machine.
+	// Parallel is the number of scenarios that run at the same time. The default is 2. More scenarios would lose their
+	// leases on a busy machine.
 	Parallel int
-	// Products and Reindexes are the initial number of products and the number of reindexes of the first scenario, if
-	// there are at least 50 scenarios. Defaults 5,000 and 20.
+	// If there are at least 50 scenarios, the first one begins with Products products and has Reindexes reindexes. The
+	// defaults are 5,000 and 20.
 	Products, Reindexes int
 	// SmallProducts and SmallReindexes are these numbers for all other scenarios, which test many different moments of a
-	// kill. Defaults 200 and 5.
+	// kill. The defaults are 200 and 5.
 	SmallProducts, SmallReindexes int
 }
 
@@ -83,8 +83,8 @@ const (
 	patience = 10 * time.Minute
 	// killed is the percentage of reindexes, rollbacks and checks during which the process is killed.
 	killed = 20
-	// goneBack is the percentage of reindexes, and of rollbacks, that a rollback follows. Two rollbacks in a row lead
-	// back to the first generation.
+	// goneBack is the percentage of reindexes, and of rollbacks, that are followed by a rollback. Two rollbacks in a row
+	// lead back to the first generation.
 	goneBack = 30
 	// goingBack is the number of scenarios with rollbacks, which take a search engine twice as long as those without.
 	goingBack = 10

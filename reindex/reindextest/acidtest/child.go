@@ -143,8 +143,8 @@ func every(ctx context.Context, f func() (done bool, err error)) error {
 func (c child) run(ctx context.Context) error { return c.soon(ctx, c.engine.Run) }
 
 // rollback rolls back to the last replaced generation, if there is one. If a process was killed right after a
-// switch-over, the log may not have the position from which the replaced generation lacks changes. Then the rollback is
-// refused, which is not an error here.
+// switch-over, the log may not know which changes the replaced generation lacks. Then the rollback is refused, which is
+// not an error here.
 func (c child) rollback(ctx context.Context) error {
 	err := c.soon(ctx, c.engine.Rollback)
 	gate, isGate := errors.AsType[*reindex.GateError](err)
