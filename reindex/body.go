@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is the largest depth of nested arrays and objects. It is that of encoding/json.
+// maxDepth is the largest depth of nested arrays and objects, as in encoding/json.
 const maxDepth = 10000
 
 var (

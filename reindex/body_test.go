@@ -80,7 +80,7 @@ func assertSameLine(t *testing.T, body, got []byte) {
 	}
 	var want, have bytes.Buffer
 	if err := json.Compact(&want, body); err != nil {
-		t.Fatalf("accepted what encoding/json refuses: %v", err)
+		t.Fatalf("%q was accepted, but encoding/json refuses it: %v", body, err)
 	}
 	if err := json.Compact(&have, got); err != nil {
 		t.Fatal(err)

@@ -16,8 +16,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// catalogue returns a random catalogue of about n products. Compared with another catalogue, a product is missing, the
-// same, or different.
+// catalogue returns a random catalogue of about n products. A product of one catalogue is missing, the same, or
+// different in another one.
 func catalogue(r *rand.Rand, n int) map[string]map[string]any {
 	products := map[string]map[string]any{}
 	for i := range n {

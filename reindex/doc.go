@@ -24,8 +24,8 @@
 //
 // # Promises
 //
-// Accounting: every product read ends as indexed, rejected (with its id, the reason and its place) or duplicate. Of
-// several products with the same id, the first one read is indexed, whatever the scheduling. These numbers must agree
+// Accounting: every product read ends as indexed, rejected (with its id, the reason and its place) or duplicate. If
+// several products have the same id, the first one read is indexed, whatever the scheduling. These numbers must agree
 // with the documents in the sealed generation ([RuleAccounting]).
 //
 // The gate: a generation goes live only if

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// ends keeps jobs whose end could not be stored. A store without leases would otherwise list these jobs as running for
-// ever. The ends are stored before the tenant's next run.
+// ends keeps jobs whose end could not be stored. A store without leases would otherwise list these jobs as running
+// forever. The ends are stored before the tenant's next run.
 type ends struct {
 	mu   sync.Mutex
 	jobs map[string]Job // by id
@@ -44,7 +44,7 @@ func (e *ends) store(ctx context.Context, cfg *Config, tenant string) error {
 	return nil
 }
 
-// of returns the end of a stored job if that could not be stored; otherwise it returns the job itself.
+// of returns the end of a stored job if the end could not be stored; otherwise it returns the job itself.
 func (e *ends) of(stored Job) Job {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -122,7 +122,7 @@ func ExampleGateError() {
 	// 3 documents are still live
 }
 
-// A Transform replaces the body that was read by the body to index.
+// A Transform turns the body that was read into the body to index.
 func ExampleConfig_transform() {
 	memory := reindextest.NewMemory()
 	engine, err := reindex.New(socks, memory, &reindex.Config{

@@ -9,8 +9,8 @@ type fenceKey struct{}
 //
 // An Indexer that several processes share stores the token with each generation. A generation whose token is smaller
 // than that of the run which calls Begin or Reap belongs to a run that is over. The process of that run may not know
-// it, if it was paused until its lease expired. The token keeps such a process from publishing its generation late: its
-// Commit fails with an error that matches [ErrFenced].
+// this, because it was paused until its lease expired. The token keeps such a process from publishing its generation
+// late: its Commit fails with an error that matches [ErrFenced].
 func Fence(ctx context.Context) (token int64, ok bool) {
 	token, ok = ctx.Value(fenceKey{}).(int64)
 	return token, ok

@@ -115,8 +115,8 @@ type JobStore interface {
 	// with a [*TemporaryError] can succeed later.
 	Renew(ctx context.Context, job Job) (cancelled bool, err error)
 
-	// Finish replaces the record of a job by that of its end. Errors are those of Renew. If the job has ended in the same
-	// way already, Finish returns nil, so that a call whose answer was lost can be repeated.
+	// Finish replaces the record of a job with that of its end. Errors are those of Renew. If the job has ended in the
+	// same way already, Finish returns nil, so that a call whose answer was lost can be repeated.
 	Finish(ctx context.Context, job Job) error
 
 	// Cancel asks the process that runs a job to stop it: the next Renew of the job reports that. The error matches

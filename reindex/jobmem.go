@@ -14,9 +14,9 @@ const DefaultJobsKept = 100
 // tenantsKept is the number of tenants whose ended jobs are kept if each has as many as it may.
 const tenantsKept = 100
 
-// NewJobs returns a [JobStore] in memory. Per tenant it keeps the jobs in progress and the last kept ended jobs (0:
-// [DefaultJobsKept]), but at most 100 × kept ended jobs of all tenants. The jobs are lost when the process ends.
-// Several engines may share the store.
+// NewJobs returns a [JobStore] in memory. Per tenant it keeps the jobs in progress and up to kept ended jobs (0:
+// [DefaultJobsKept]), and of all tenants together at most 100 × kept ended jobs. The jobs are lost when the process
+// ends. Several engines may share the store.
 func NewJobs(kept int) JobStore {
 	if kept <= 0 {
 		kept = DefaultJobsKept

@@ -60,7 +60,7 @@ func (o Options) joined(job Job) error {
 	if job.Options.covers(o) {
 		return nil
 	}
-	return fmt.Errorf("tenant %s: job %s is a %v and in progress, but a %v was requested: %w",
+	return fmt.Errorf("tenant %s: job %s, a %v, is in progress, but a %v was requested: %w",
 		job.Tenant, job.ID, job.Options, o, ErrRunning)
 }
 

@@ -35,8 +35,7 @@ func free(p *pace) int {
 	return n
 }
 
-// If several writes that were in flight at the same time fail, the window is halved once. The successful ones among
-// them do not make it grow.
+// If several of the writes in flight fail, the window is halved once. The others, which succeed, do not make it grow.
 func TestPaceHalvesOnceAWindow(t *testing.T) {
 	busy := Temporary(ErrRunning)
 	retry := &BatchError{Items: []ItemError{{ID: "a"}, {ID: "b", Retryable: true}}}

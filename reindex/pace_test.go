@@ -252,7 +252,7 @@ func TestPaceIsNotShrunkByABadProduct(t *testing.T) {
 			}
 		})
 	}
-	// The same holds if a batch is refused for another reason than its size, and its parts are accepted.
+	// Batches stay as large as they were if one is refused for another reason than its size, and its parts are accepted.
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
 		s := &server{refuse: func(reindex.Product) error {

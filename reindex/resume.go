@@ -148,7 +148,7 @@ func (r *run) loadElsewhere(ctx context.Context, load Load) error {
 	return r.total(sum)
 }
 
-// total replaces the numbers of the report by the sums of all parts. The numbers do not decrease while a lost part is
+// total replaces the numbers of the report with the sums of all parts. The numbers do not decrease while a lost part is
 // read again.
 func (r *run) total(sum Report) error {
 	job := r.record.change(func(j *Job) {

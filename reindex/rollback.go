@@ -54,7 +54,7 @@ func (e *Engine) Generations(ctx context.Context, tenant string) ([]GenerationIn
 	return infos, nil
 }
 
-// rollBack does everything of a rollback after its turn has come, except for its record.
+// rollBack carries out a rollback whose turn has come, except for its record.
 func (r *run) rollBack(ctx context.Context) error {
 	gen, err := r.openKept(ctx)
 	if errors.Is(err, ErrCommitted) {

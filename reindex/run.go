@@ -45,7 +45,7 @@ func (r *run) execute(ctx context.Context) (job Job, err, storeErr error) {
 	return job, failure, storeErr
 }
 
-// phase runs f as a phase of the run: contained, timed and traced. The error is one of the phase.
+// phase runs f as a phase of the run: contained, timed and traced. The error names the phase.
 func (r *run) phase(ctx context.Context, phase Phase, f func(ctx context.Context) error) error {
 	r.enter(phase)
 	if phase != PhaseAbort {
@@ -77,7 +77,7 @@ func (r *run) stopIf(err error) {
 	}
 }
 
-// rebuild does everything of a reindex except for its record.
+// rebuild carries out a reindex, except for its record.
 func (r *run) rebuild(ctx context.Context) error {
 	if err := r.phase(ctx, PhasePending, r.turn.wait); err != nil {
 		return err

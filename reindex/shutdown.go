@@ -12,7 +12,7 @@ import (
 const (
 	// shutdownGrace is the time after which a cancelled run that has not ended counts as stuck.
 	shutdownGrace = time.Second
-	// stuckInterval is the time between two checks of Shutdown whether all remaining runs are stuck.
+	// stuckInterval is the time after which Shutdown checks again whether all remaining runs are stuck.
 	stuckInterval = 50 * time.Millisecond
 )
 

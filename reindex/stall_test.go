@@ -19,7 +19,7 @@ type lasting struct{ reindex.ChangeLog }
 
 func (lasting) Lease() time.Duration { return 10 * time.Second }
 
-// stalls are the ways in which an index can fail with changes without refusing them.
+// stalls are the ways in which an index can fail to apply changes without refusing them.
 var stalls = map[string]func(ids []string) reindextest.Fault{
 	"put off": func(ids []string) (fault reindextest.Fault) {
 		for _, id := range ids {

@@ -16,8 +16,8 @@ import (
 
 // The tests in this file are about faults of a job store, and their effects on jobs.
 
-// wrongStore is a store whose calls fail with the error of a function: instead of the call or, if lost is set, after
-// it.
+// wrongStore is a store whose calls fail with the error that a function returns. The store fails instead of the call
+// or, if lost is set, after it.
 type wrongStore struct {
 	reindex.JobStore
 

@@ -7,7 +7,7 @@ type tally struct {
 	cfg    *Config
 	record *record
 	ids    *idSet // of all products that were read
-	bad    *idSet // of those of them that were rejected
+	bad    *idSet // of the rejected ones
 
 	hashes *idHashes // of the ids of the products that were not rejected, if another process is to compare them
 }
@@ -16,7 +16,7 @@ func newTally(cfg *Config, r *record) *tally {
 	return &tally{cfg: cfg, record: r, ids: newIDSet(), bad: newIDSet()}
 }
 
-// count adds the counts of a batch that was read to the report, and returns the new state of the job.
+// count adds to the report the counts of a batch that was read, and returns the new state of the job.
 func (t *tally) count(c Report) Job {
 	return t.record.change(func(j *Job) {
 		r := &j.Report
@@ -48,7 +48,7 @@ func (t *tally) rejected(n int64, rejections ...Rejection) Job {
 	})
 }
 
-// exclude notes that a product was rejected.
+// exclude records that a product was rejected.
 func (t *tally) exclude(id string) {
 	t.bad.add(id, nil)
 	if t.hashes != nil {
@@ -77,14 +77,15 @@ func (t *tally) hopeless(job Job) error {
 // holds reports whether a product was read and not rejected.
 func (t *tally) holds(id string) bool { return t.ids.has(id) && !t.bad.has(id) }
 
-// refusedLate counts products that the index refused after Write had returned as rejected instead of indexed.
+// refusedLate counts the products that the index refused after Write had returned. They are rejected instead of
+// indexed.
 func (t *tally) refusedLate(late []ItemError) error {
 	failed := make(map[string]struct{}, len(late))
 	rejections := make([]Rejection, 0, min(len(late), t.cfg.ReportItems))
 	for _, item := range late {
 		if _, twice := failed[item.ID]; twice || !t.ids.has(item.ID) {
-			return fmt.Errorf("the index reported product %q as failed, but did not get it or reported it before: a defect "+
-				"of the Indexer", shortID(item.ID))
+			return fmt.Errorf("the index reported product %q as failed, which was not sent to it or was reported before: a "+
+				"defect of the Indexer", shortID(item.ID))
 		}
 		failed[item.ID] = struct{}{}
 		t.exclude(item.ID)

@@ -38,7 +38,7 @@ func testFencing(t *testing.T, f Fixture) {
 	newer, newerCtx := must(6)
 	for _, token := range []int64{4, 5, 6} {
 		if _, _, err := begin(token); !errors.Is(err, reindex.ErrFenced) {
-			t.Errorf("begin with token %d while that of 6 is open: %v, want ErrFenced", token, err)
+			t.Errorf("begin with token %d while the generation of token 6 is open: %v, want ErrFenced", token, err)
 		}
 	}
 	if err := paused.Commit(pausedCtx); !errors.Is(err, reindex.ErrFenced) {
@@ -57,7 +57,7 @@ func testFencing(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), revs(Products(3, "6"), "6"))
 	for _, token := range []int64{5, 6} {
 		if _, _, err := begin(token); !errors.Is(err, reindex.ErrFenced) {
-			t.Errorf("begin with token %d after that of 6 went live: %v, want ErrFenced", token, err)
+			t.Errorf("begin with token %d after the generation of token 6 went live: %v, want ErrFenced", token, err)
 		}
 	}
 }

@@ -61,8 +61,8 @@ func testNothingToGoBackTo(t *testing.T, f Fixture) {
 	}
 }
 
-// Searches see a rollback once it is committed. It keeps the generation that it replaces, so that one can go back and
-// forward.
+// Searches see a rollback once it is committed. A rollback keeps the generation that it replaces, so that another
+// rollback can go forward again.
 func testBackAndForward(t *testing.T, f Fixture) {
 	f.publishAll(t, 2)
 	before := f.listed(t, tenant)
@@ -272,10 +272,10 @@ func testRollbackIsFenced(t *testing.T, f Fixture) {
 	mustSeal(t, slow, 10)
 	for _, token := range []int64{5, 6} {
 		if _, err := f.keeper(t).Rollback(at(token), tenant, ""); !errors.Is(err, reindex.ErrFenced) {
-			t.Errorf("rollback with token %d while that of 6 is open: %v, want ErrFenced", token, err)
+			t.Errorf("rollback with token %d while the one with token 6 is open: %v, want ErrFenced", token, err)
 		}
 		if _, err := f.Indexer.Begin(at(token), tenant); !errors.Is(err, reindex.ErrFenced) {
-			t.Errorf("begin with token %d while the rollback with 6 is open: %v, want ErrFenced", token, err)
+			t.Errorf("begin with token %d while the rollback with token 6 is open: %v, want ErrFenced", token, err)
 		}
 	}
 	next := f.back(at(7), t, "")
