@@ -122,7 +122,7 @@ func TestAuthorizerPanics(t *testing.T) {
 	}})
 	got := s.post(full, "X-Request-Id: id-1", "Authorization: Bearer s3cr3t-t0k3n")
 	if got.status != http.StatusForbidden || got.body != bodyUndecided {
-		t.Errorf("%d %s, want %d %s", got.status, got.body, http.StatusForbidden, bodyUndecided)
+		t.Errorf("got %d %s, want %d %s", got.status, got.body, http.StatusForbidden, bodyUndecided)
 	}
 	s.srv.Close()
 	log := s.log.String()
@@ -135,8 +135,8 @@ func TestAuthorizerPanics(t *testing.T) {
 	}
 }
 
-// The Authorizer is called once, with the decoded tenant and the scope of the operation. It is not called for requests
-// that are refused before.
+// The Authorizer is called once, with the decoded tenant and the scope of the operation. It is not called for a request
+// that is refused earlier.
 func TestAuthorizerIsAsked(t *testing.T) {
 	var asked []string
 	e := &fakeEngine{jobs: listing, job: func(context.Context, string, string) (reindex.Job, error) {
@@ -181,6 +181,6 @@ func TestAuthorizerCannotTakeTheBody(t *testing.T) {
 		return err
 	}})
 	if got := s.post(`{"mode":"DELTA"}`); got.message.Message != "Unsupported mode" || len(e.starts()) > 0 {
-		t.Errorf("%d %s, want %q, and no run", got.status, got.body, "Unsupported mode")
+		t.Errorf("got %d %s, want %q, and no run", got.status, got.body, "Unsupported mode")
 	}
 }

@@ -61,7 +61,7 @@ func TestChangesAreOffByDefault(t *testing.T) {
 	for _, path := range []string{changesPath, "/indexing/acme/products/a"} {
 		for _, method := range []string{"PUT", "POST", "DELETE", "GET"} {
 			if got := s.send(method, path, "{}"); got.status != http.StatusNotFound {
-				t.Errorf("%s %s: %d, want %d", method, path, got.status, http.StatusNotFound)
+				t.Errorf("%s %s: got %d, want %d", method, path, got.status, http.StatusNotFound)
 			}
 		}
 	}
@@ -85,7 +85,7 @@ func TestChangesOverAnEngine(t *testing.T) {
 	e := newEngine(t, reindextest.Slice(reindextest.Products(3, "1")), ix)
 	s := serveChanges(t, e, Config{})
 	if got := s.send(http.MethodPut, "/indexing/acme/products/a", `{"n":1}`); got.status != http.StatusConflict {
-		t.Errorf("without a live index: %d %s, want %d", got.status, got.body, http.StatusConflict)
+		t.Errorf("without a live index: got %d %s, want %d", got.status, got.body, http.StatusConflict)
 	}
 	if _, err := e.Run(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
@@ -98,13 +98,13 @@ func TestChangesOverAnEngine(t *testing.T) {
 		path := "/indexing/acme/products/" + escaped
 		if got := s.send(http.MethodPut, path+"?settle=true", `{"n":1}`); got.body !=
 			`{"accepted":1,"applied":1,"refused":0,"refusals":[]}` {
-			t.Errorf("PUT %q: %d %s, want one applied change", id, got.status, got.body)
+			t.Errorf("PUT %q: got %d %s, want one applied change", id, got.status, got.body)
 		}
 		if got := string(ix.Documents("acme")[id]); got != `{"n":1}` {
 			t.Errorf("%q is %s, want the new product", id, got)
 		}
 		if got := s.send(http.MethodDelete, path, ""); got.status != http.StatusOK {
-			t.Errorf("DELETE %q: %d %s, want %d", id, got.status, got.body, http.StatusOK)
+			t.Errorf("DELETE %q: got %d %s, want %d", id, got.status, got.body, http.StatusOK)
 		}
 		if _, ok := ix.Documents("acme")[id]; ok {
 			t.Errorf("%q is still in the index, want it deleted", id)
@@ -116,24 +116,24 @@ func TestChangesOverAnEngine(t *testing.T) {
 	)
 	if got.status != http.StatusOK ||
 		!strings.HasPrefix(got.body, `{"accepted":3,"refused":1,"refusals":[{"id":"","reason":"the id has 0 bytes`) {
-		t.Errorf("%d %s, want %d", got.status, got.body, http.StatusOK)
+		t.Errorf("got %d %s, want %d", got.status, got.body, http.StatusOK)
 	}
 	if doc := ix.Documents("acme"); doc["x"] != nil || doc["y"] == nil {
 		t.Errorf("the documents are %s, want y without x", doc)
 	}
 	if got := s.changes(`{"id":"look me up"}`); got.status != http.StatusConflict {
-		t.Errorf("without a Finder: %d %s, want %d", got.status, got.body, http.StatusConflict)
+		t.Errorf("without a Finder: got %d %s, want %d", got.status, got.body, http.StatusConflict)
 	}
 	if got := s.send(http.MethodDelete, "/indexing/acme/products/"+strings.Repeat("x", 5000),
 		""); got.status != http.StatusBadRequest || got.message.Message != "The change was refused" {
-		t.Errorf("too long an id: %d %s, want 400 The change was refused", got.status, got.body)
+		t.Errorf("too long an id: got %d %s, want 400 The change was refused", got.status, got.body)
 	}
 	if err := e.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.changes(`{"id":"x","delete":true}`); got.status != http.StatusBadRequest ||
 		got.message.Message != MessageUnavailable {
-		t.Errorf("after Shutdown: %d %s, want %d %s", got.status, got.body, http.StatusBadRequest, MessageUnavailable)
+		t.Errorf("after Shutdown: got %d %s, want %d %s", got.status, got.body, http.StatusBadRequest, MessageUnavailable)
 	}
 }
 
@@ -164,13 +164,13 @@ func TestInvalidChanges(t *testing.T) {
 		strings.Repeat(good, 20):                           {413, "The limit is 300 bytes"},
 	} {
 		if got := s.changes(body); got.status != want.status || !strings.Contains(got.body, want.text) {
-			t.Errorf("%s: %d %s, want %d %q", body, got.status, got.body, want.status, want.text)
+			t.Errorf("%s: got %d %s, want %d %q", body, got.status, got.body, want.status, want.text)
 		}
 	}
 	for _, header := range []string{"Content-Type: ", "Content-Type: application/json", lines + "; charset=latin1"} {
 		got := s.send(http.MethodPost, changesPath, good, "Content-Type: ", header)
 		if got.status != http.StatusBadRequest || !strings.Contains(got.body, "application/x-ndjson") {
-			t.Errorf("%s: %d %s, want %d", header, got.status, got.body, http.StatusBadRequest)
+			t.Errorf("%s: got %d %s, want %d", header, got.status, got.body, http.StatusBadRequest)
 		}
 	}
 	for body, status := range map[string]int{
@@ -181,13 +181,13 @@ func TestInvalidChanges(t *testing.T) {
 	} {
 		got := s.send(http.MethodPut, "/indexing/acme/products/a", body, "Content-Type: ", "Content-Type: application/json")
 		if got.status != status {
-			t.Errorf("PUT %s: %d %s, want %d", body, got.status, got.body, status)
+			t.Errorf("PUT %s: got %d %s, want %d", body, got.status, got.body, status)
 		}
 	}
 	for _, settle := range []string{"", "yes", "true&settle=true"} {
 		if got := s.send(http.MethodDelete, "/indexing/acme/products/a?settle="+settle, ""); got.status !=
 			http.StatusBadRequest {
-			t.Errorf("settle=%s: %d %s, want 400", settle, got.status, got.body)
+			t.Errorf("settle=%s: got %d %s, want 400", settle, got.status, got.body)
 		}
 	}
 	many := serveChanges(
@@ -196,7 +196,7 @@ func TestInvalidChanges(t *testing.T) {
 		Config{},
 	)
 	if got := many.changes(strings.Repeat(good, maxChanges+1)); got.status != http.StatusRequestEntityTooLarge {
-		t.Errorf("%d changes: %d, want %d", maxChanges+1, got.status, http.StatusRequestEntityTooLarge)
+		t.Errorf("%d changes: got %d, want %d", maxChanges+1, got.status, http.StatusRequestEntityTooLarge)
 	}
 }
 
@@ -233,7 +233,7 @@ func TestChangesThatFail(t *testing.T) {
 		)
 		if got.status != test.status || !strings.Contains(got.body, test.text) || strings.Contains(got.body, "host-7") ||
 			strings.Contains(got.body, "i-17") {
-			t.Errorf("%v: %d %s, want %d and %q", test.err, got.status, got.body, test.status, test.text)
+			t.Errorf("%v: got %d %s, want %d and %q", test.err, got.status, got.body, test.status, test.text)
 		}
 	}
 }
@@ -244,7 +244,7 @@ func TestChangeThatCanSucceedLater(t *testing.T) {
 	s := serveChanges(t, updates{update: func(string, []reindex.Change) error { return later }}, Config{})
 	got := s.send(http.MethodDelete, "/indexing/acme/products/a", "")
 	if got.message.Message != MessageUnavailable || !strings.Contains(got.body, "send them again") {
-		t.Errorf("%d %s, want %q, and to send the change again", got.status, got.body, MessageUnavailable)
+		t.Errorf("got %d %s, want %q, and to send the change again", got.status, got.body, MessageUnavailable)
 	}
 }
 
@@ -257,16 +257,16 @@ func TestChangesLag(t *testing.T) {
 	}}, Config{})
 	want := `{"waiting":3,"oldest":"2030-01-02T02:04:05Z","refusals":[{"id":"a` + "\uFFFD" + `","reason":"no price"}]}`
 	if got := s.send(http.MethodGet, changesPath, ""); got.body != want {
-		t.Errorf("%d %s, want %s", got.status, got.body, want)
+		t.Errorf("got %d %s, want %s", got.status, got.body, want)
 	}
 	s = serveChanges(t, updates{}, Config{})
 	if got := s.send(http.MethodGet, changesPath, ""); got.body != `{"waiting":0,"refusals":[]}` {
-		t.Errorf("%d %s, want no waiting changes", got.status, got.body)
+		t.Errorf("got %d %s, want no waiting changes", got.status, got.body)
 	}
 	s = serveChanges(t, updates{settle: errors.New("host-7 is away")}, Config{})
 	got := s.send(http.MethodGet, changesPath, "")
 	if got.status != http.StatusBadRequest || strings.Contains(got.body, "host-7") {
-		t.Errorf("%d %s, want %d", got.status, got.body, http.StatusBadRequest)
+		t.Errorf("got %d %s, want %d", got.status, got.body, http.StatusBadRequest)
 	}
 }
 
@@ -287,7 +287,7 @@ func TestChangesNeedTheScope(t *testing.T) {
 		s.send(http.MethodDelete, "/indexing/acme/products/a", ""),
 	} {
 		if got.status != http.StatusForbidden {
-			t.Errorf("%d %s, want %d", got.status, got.body, http.StatusForbidden)
+			t.Errorf("got %d %s, want %d", got.status, got.body, http.StatusForbidden)
 		}
 	}
 }

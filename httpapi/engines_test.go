@@ -63,7 +63,7 @@ func TestEntityTypes(t *testing.T) {
 			first := s.create(creation)
 			second := s.create(category)
 			if joined := s.send("POST", jobsPath, category); joined.status != http.StatusOK || joined.job(t)["id"] != second {
-				t.Errorf("joined: %d %s, want job %s", joined.status, joined.body, second)
+				t.Errorf("joined: got %d %s, want job %s", joined.status, joined.body, second)
 			}
 			if got := s.post(full); got.status != http.StatusNoContent || len(s.ids("")) != 2 { // joins the job for products
 				t.Errorf("got %d %s, with the jobs %q; want 204 and two jobs", got.status, got.body, s.ids(""))
@@ -76,17 +76,17 @@ func TestEntityTypes(t *testing.T) {
 				c.until(func(e seen) bool { return e.Status == "PUBLISHED" })
 				c.hang()
 				if got := s.send("GET", jobsPath+"/"+id, ""); !strings.Contains(got.body, `{"id":"`+id+`","entityType":`+want) {
-					t.Errorf("%s, want %s", got.body, want)
+					t.Errorf("got %s, want %s", got.body, want)
 				}
 				if got := s.send("GET", jobsPath, ""); !strings.Contains(got.body, `{"id":"`+id+`","entityType":`+want) {
-					t.Errorf("%s, want %s", got.body, want)
+					t.Errorf("got %s, want %s", got.body, want)
 				}
 				if got := s.send("GET", jobsPath+"/"+id+"/failures", ""); got.body != "[]" {
 					t.Errorf("got the failures %s, want none", got.body)
 				}
 			}
 			if got := s.send("DELETE", jobsPath+"/"+second, ""); got.status != http.StatusAccepted {
-				t.Errorf("%d %s, want %d", got.status, got.body, http.StatusAccepted)
+				t.Errorf("got %d %s, want %d", got.status, got.body, http.StatusAccepted)
 			}
 			releaseProducts()
 			releaseCategories()
@@ -94,7 +94,7 @@ func TestEntityTypes(t *testing.T) {
 				s.follow(id, "").until(func(e seen) bool { return e.Status == want })
 			}
 			if got := s.send("GET", jobsPath+"/NONE", ""); got.status != http.StatusNotFound {
-				t.Errorf("%d %s, want %d", got.status, got.body, http.StatusNotFound)
+				t.Errorf("got %d %s, want %d", got.status, got.body, http.StatusNotFound)
 			}
 		})
 	}
@@ -109,7 +109,7 @@ func TestEntityTypesAreRefused(t *testing.T) {
 		if got.status != http.StatusBadRequest || len(got.message.Details) != 1 ||
 			!strings.HasSuffix(got.message.Details[0], ": PRODUCT, CATEGORY") &&
 				!strings.HasSuffix(got.message.Details[0], "supported: PRODUCT, CATEGORY") {
-			t.Errorf("%s: %d %s, want %d", body, got.status, got.body, http.StatusBadRequest)
+			t.Errorf("%s: got %d %s, want %d", body, got.status, got.body, http.StatusBadRequest)
 		}
 	}
 	release()
@@ -124,7 +124,7 @@ func TestWithoutProducts(t *testing.T) {
 	s := serve(t, categories, Config{Engines: []Engine{brands}})
 	if got := s.post(full); got.status != http.StatusBadRequest || got.message.Message != "Unsupported entityType" ||
 		!slices.Equal(got.message.Details, []string{"Supported entity types: CATEGORY, Größe & Schnitt"}) {
-		t.Errorf("%d %s, want %d %s", got.status, got.body, http.StatusBadRequest, "Unsupported entityType")
+		t.Errorf("got %d %s, want %d %s", got.status, got.body, http.StatusBadRequest, "Unsupported entityType")
 	}
 	await(t, categories, "acme", s.create(category))
 	id := s.create(`{"entityType":"Größe & Schnitt"}`)
@@ -146,7 +146,7 @@ func TestRAG(t *testing.T) {
 	got := s.send("POST", jobsPath, rag)
 	if got.status != http.StatusBadRequest || got.message.Message != "Unsupported rag" ||
 		!strings.Contains(got.body, "no index for retrieval-augmented generation") {
-		t.Errorf("without an engine: %d %s, want %d %s", got.status, got.body, http.StatusBadRequest, "Unsupported rag")
+		t.Errorf("without an engine: got %d %s, want %d %s", got.status, got.body, http.StatusBadRequest, "Unsupported rag")
 	}
 
 	s = serve(t, products, Config{Engines: []Engine{categories}, RAG: vectors})
@@ -155,7 +155,7 @@ func TestRAG(t *testing.T) {
 		t.Error("products with and without rag are one job")
 	}
 	if got := s.send("POST", jobsPath, rag); got.status != http.StatusOK || got.job(t)["id"] != id {
-		t.Errorf("joined: %d %s, want %d", got.status, got.body, http.StatusOK)
+		t.Errorf("joined: got %d %s, want %d", got.status, got.body, http.StatusOK)
 	}
 	release()
 	releaseVectors()
@@ -173,7 +173,7 @@ func TestRAG(t *testing.T) {
 		"": {id, plain},
 	} {
 		if got := s.ids("?sort=rag:desc&q=" + q); !slices.Equal(got, want) {
-			t.Errorf("%s: %q, want %q", q, got, want)
+			t.Errorf("%s: got %q, want %q", q, got, want)
 		}
 	}
 	for body, message := range map[string]string{
@@ -182,7 +182,7 @@ func TestRAG(t *testing.T) {
 	} {
 		if got := s.send("POST", jobsPath, body); got.status != http.StatusBadRequest || got.message.Message != message ||
 			strings.Contains(got.body, "PRODUCT_RAG") {
-			t.Errorf("%s: %d %s, want %d %s", body, got.status, got.body, http.StatusBadRequest, message)
+			t.Errorf("%s: got %d %s, want %d %s", body, got.status, got.body, http.StatusBadRequest, message)
 		}
 	}
 	_, err := NewHandler(products, Config{Authorizer: AllowAll, RAG: products})
@@ -226,16 +226,16 @@ func TestPagesOfSeveralEngines(t *testing.T) {
 				want = slices.Insert(want, 0, id)
 			}
 			if got := s.ids(""); !slices.Equal(got, want) {
-				t.Errorf("%q, want %q", got, want)
+				t.Errorf("got %q, want %q", got, want)
 			}
 			for n := range 4 {
 				page := want[min(2*n, 7):min(2*n+2, 7)]
 				if got := s.ids(fmt.Sprintf("?pageSize=2&pageNumber=%d", n+1)); !slices.Equal(got, page) {
-					t.Errorf("page %d: %q, want %q", n+1, got, page)
+					t.Errorf("page %d: got %q, want %q", n+1, got, page)
 				}
 			}
 			if got := s.send("GET", jobsPath+"?pageSize=1", "", "X-Total-Count: true"); got.header.Get("X-Total-Count") != "7" {
-				t.Errorf("headers %v, want the total count 7", got.header)
+				t.Errorf("got headers %v, want the total count 7", got.header)
 			}
 			isProduct := func(job reindex.Job) bool { return job.EntityType == reindex.EntityProduct }
 			oldestFirst := func(a, b reindex.Job) int { return a.Created.Compare(b.Created) }
@@ -268,7 +268,7 @@ func TestForgottenEntityType(t *testing.T) {
 			t.Errorf("got jobs %q, want B1", got)
 		}
 		if got := s.send("GET", jobsPath+"/B1", ""); got.status != http.StatusOK {
-			t.Errorf("%d %s, want %d", got.status, got.body, http.StatusOK)
+			t.Errorf("got %d %s, want %d", got.status, got.body, http.StatusOK)
 		}
 	}
 }
@@ -280,7 +280,7 @@ func TestOneOfSeveralEnginesFails(t *testing.T) {
 	s := serve(t, products, Config{Engines: []Engine{categories}})
 	for _, path := range []string{jobsPath, jobsPath + "/J1"} {
 		if got := s.send("GET", path, ""); got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
-			t.Errorf("%s: %d %s, want %d %s", path, got.status, got.body, http.StatusBadRequest, MessageUnavailable)
+			t.Errorf("%s: got %d %s, want %d %s", path, got.status, got.body, http.StatusBadRequest, MessageUnavailable)
 		}
 	}
 }

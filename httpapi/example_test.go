@@ -25,7 +25,7 @@ func newEngine() *reindex.Engine {
 	return engine
 }
 
-// shutdown shuts the engine down, as a host does after its server.
+// shutdown shuts the engine down, as a host does after it has shut down its server.
 func shutdown(engine *reindex.Engine) {
 	if err := engine.Shutdown(context.Background()); err != nil {
 		log.Fatal(err)

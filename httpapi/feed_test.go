@@ -98,6 +98,6 @@ func TestFeedAfterAFailure(t *testing.T) {
 		t.Errorf("got the event %s after the failure, want SUCCESS", e.data)
 	}
 	if got := s.send(http.MethodGet, jobsPath+"/J1", ""); got.status != http.StatusOK {
-		t.Errorf("the job: %d, want %d", got.status, http.StatusOK)
+		t.Errorf("the job: got %d, want %d", got.status, http.StatusOK)
 	}
 }

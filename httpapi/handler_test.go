@@ -54,7 +54,7 @@ func TestInvalidConfig(t *testing.T) {
 		for name, err := range map[string]error{"NewHandler": err, "Mount": Mount(http.NewServeMux(), e, tc.cfg)} {
 			for _, want := range tc.want {
 				if err == nil || !strings.Contains(err.Error(), want) {
-					t.Errorf("%s(%+v): %v, want %q in it", name, tc.cfg, err, want)
+					t.Errorf("%s(%+v): got %v, want %q in it", name, tc.cfg, err, want)
 				}
 			}
 		}
@@ -84,7 +84,7 @@ func TestCallersJoinOneRun(t *testing.T) {
 	for range 50 {
 		callers.Go(func() {
 			if got := s.post(full); got.status != http.StatusNoContent {
-				t.Errorf("%d %s, want 204", got.status, got.body)
+				t.Errorf("got %d %s, want 204", got.status, got.body)
 			}
 		})
 	}
@@ -118,7 +118,7 @@ func TestEngineIsShutDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := s.post(full); got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
-		t.Errorf("%d %s, want %d %s", got.status, got.body, http.StatusBadRequest, MessageUnavailable)
+		t.Errorf("got %d %s, want %d %s", got.status, got.body, http.StatusBadRequest, MessageUnavailable)
 	}
 }
 
@@ -177,7 +177,7 @@ func TestAccessLog(t *testing.T) {
 		}
 		for name, value := range want {
 			if got[name] != value {
-				t.Errorf("%s: %v, want %v: %s", name, got[name], value, lines[i])
+				t.Errorf("%s: got %v, want %v: %s", name, got[name], value, lines[i])
 			}
 		}
 		if _, ok := got["duration"].(float64); !ok {
@@ -252,7 +252,7 @@ func TestMount(t *testing.T) {
 	}
 	err := Mount(serveMux, e, Config{Authorizer: AllowAll})
 	if err == nil || !strings.Contains(err.Error(), "/indexing/") {
-		t.Errorf("mounted twice: %v, want an error with the pattern", err)
+		t.Errorf("mounted twice: got %v, want an error with the pattern", err)
 	}
 	// On http.ServeMux, all requests except those that it redirects have the same answers as without it.
 	for _, tc := range paths {
@@ -263,7 +263,7 @@ func TestMount(t *testing.T) {
 		w := httptest.NewRecorder()
 		serveMux.ServeHTTP(w, httptest.NewRequest(http.MethodPost, tc.path, nil))
 		if w.Code != tc.status {
-			t.Errorf("%s: status %d, want %d", tc.path, w.Code, tc.status)
+			t.Errorf("%s: got status %d, want %d", tc.path, w.Code, tc.status)
 		}
 	}
 }
@@ -279,7 +279,7 @@ func TestFallback(t *testing.T) {
 			continue
 		}
 		if got := s.send(http.MethodPost, tc.path, ""); got.status != tc.status {
-			t.Errorf("%s: status %d, want %d", tc.path, got.status, tc.status)
+			t.Errorf("%s: got status %d, want %d", tc.path, got.status, tc.status)
 		}
 	}
 	for _, path := range []string{"/", "/other", "/indexing2/x", "/x/indexing/"} {
@@ -289,7 +289,7 @@ func TestFallback(t *testing.T) {
 		}
 		_ = res.Body.Close()
 		if res.StatusCode != http.StatusTeapot {
-			t.Errorf("%s: status %d, want the fallback's", path, res.StatusCode)
+			t.Errorf("%s: got status %d, want the fallback's", path, res.StatusCode)
 		}
 	}
 }

@@ -32,7 +32,7 @@ func (s *service) create(body string) string {
 	s.t.Helper()
 	got := s.send("POST", jobsPath, body)
 	if got.status != http.StatusCreated {
-		s.t.Fatalf("%d %s, want 201", got.status, got.body)
+		s.t.Fatalf("got %d %s, want 201", got.status, got.body)
 	}
 	return got.job(s.t)["id"].(string)
 }
@@ -46,7 +46,7 @@ func TestCancelJob(t *testing.T) {
 	<-sealing // otherwise the job could end at once
 	for range 3 {
 		if got := s.send("DELETE", jobsPath+"/"+id, ""); got.status != http.StatusAccepted {
-			t.Errorf("%d %s, want %d", got.status, got.body, http.StatusAccepted)
+			t.Errorf("got %d %s, want %d", got.status, got.body, http.StatusAccepted)
 		}
 	}
 	release()
@@ -57,11 +57,11 @@ func TestCancelJob(t *testing.T) {
 	}
 	got := s.send("DELETE", jobsPath+"/"+id, "")
 	if got.status != http.StatusConflict || got.message.Message != "The job has ended" {
-		t.Errorf("%d %s, want %d %s", got.status, got.body, http.StatusConflict, "The job has ended")
+		t.Errorf("got %d %s, want %d %s", got.status, got.body, http.StatusConflict, "The job has ended")
 	}
 	for _, path := range []string{"/indexing/other/reindex-jobs/" + id, jobsPath + "/" + id + "x", jobsPath + "/%00"} {
 		if got := s.send("DELETE", path, ""); got.status != http.StatusNotFound {
-			t.Errorf("%s: %d %s, want %d", path, got.status, got.body, http.StatusNotFound)
+			t.Errorf("%s: got %d %s, want %d", path, got.status, got.body, http.StatusNotFound)
 		}
 	}
 	s.srv.Close()
@@ -79,7 +79,7 @@ func TestCancelJobFails(t *testing.T) {
 	got := s.send("DELETE", jobsPath+"/J1", "")
 	if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable ||
 		strings.Contains(got.body, "hunter2") {
-		t.Errorf("%d %s, want %d %s", got.status, got.body, http.StatusBadRequest, MessageUnavailable)
+		t.Errorf("got %d %s, want %d %s", got.status, got.body, http.StatusBadRequest, MessageUnavailable)
 	}
 	e.job = func(context.Context, string, string) (reindex.Job, error) {
 		return reindex.Job{}, errors.New("hunter2")
@@ -87,7 +87,7 @@ func TestCancelJobFails(t *testing.T) {
 	got = s.send("DELETE", jobsPath+"/J1", "")
 	if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable ||
 		strings.Contains(got.body, "hunter2") {
-		t.Errorf("%d %s, want %d %s", got.status, got.body, http.StatusBadRequest, MessageUnavailable)
+		t.Errorf("got %d %s, want %d %s", got.status, got.body, http.StatusBadRequest, MessageUnavailable)
 	}
 }
 

@@ -52,7 +52,7 @@ func TestEvents(t *testing.T) {
 	tenth := c.until(func(e seen) bool { return *e.ProcessedCount == 10 })
 	if tenth.id != fmt.Sprintf("IN_PROGRESS.load.%d.10.0.0.0.0.0.100", *tenth.ReadCount) || *tenth.Progress != 0.1 ||
 		tenth.RemainingSeconds == nil {
-		t.Errorf("event %s: %s; want one after 10 of 100 products", tenth.id, tenth.data)
+		t.Errorf("event %s: got %s; want one after 10 of 100 products", tenth.id, tenth.data)
 	}
 	if tenth.Concurrency != 1 || tenth.BatchBytes <= 0 || tenth.BatchCount < 1 || tenth.ReadBytes <= 0 {
 		t.Errorf("event %s, want one worker, a batch, and the bytes", tenth.data)
@@ -77,7 +77,7 @@ func TestEvents(t *testing.T) {
 	}
 	got := s.send("GET", jobsPath+"/"+id+"/events", "", "Last-Event-ID: SUCCESS..100.100.0.0.0.0.0.100")
 	if got.status != http.StatusNoContent {
-		t.Errorf("after the end: %d %s, want %d", got.status, got.body, http.StatusNoContent)
+		t.Errorf("after the end: got %d %s, want %d", got.status, got.body, http.StatusNoContent)
 	}
 	for _, known := range []string{"", "IN_PROGRESS.load.10.10.0.0.0.0.0.100", "nonsense"} {
 		c := s.follow(id, known)
@@ -139,12 +139,12 @@ func TestEventsOfAFailure(t *testing.T) {
 		*e.ConflictCount != 1 || *e.ChangesApplied != 7 || *e.ChangesRefused != 3 || e.Message != job.Message ||
 		e.Progress != nil ||
 		e.ExpectedCount != nil {
-		t.Errorf("event %s: %s; want the numbers and the message of %+v", e.id, e.data, job)
+		t.Errorf("event %s: got %s; want the numbers and the message of %+v", e.id, e.data, job)
 	}
 	job.Expected, job.Estimated = 7, true
 	s = serve(t, &fakeEngine{job: found(job), watch: states(job)}, Config{})
 	if e, _ = s.follow("J1", "").event(); !e.Estimated || *e.Progress != 1 {
-		t.Errorf("event %s: %s; want an estimate, and the progress 1", e.id, e.data)
+		t.Errorf("event %s: got %s; want an estimate, and the progress 1", e.id, e.data)
 	}
 }
 
@@ -201,11 +201,11 @@ func TestEventsAreRefused(t *testing.T) {
 		got := s.send("GET", jobsPath+"/J1/events", "")
 		if got.status != status || strings.Contains(got.body, "hunter2") ||
 			status == http.StatusBadRequest && got.message.Message != MessageUnavailable {
-			t.Errorf("%v: %d %s, want %d without the reason", err, got.status, got.body, status)
+			t.Errorf("%v: got %d %s, want %d without the reason", err, got.status, got.body, status)
 		}
 	}
 	if got := s.send("GET", jobsPath+"/%00/events", ""); got.status != http.StatusNotFound {
-		t.Errorf("%d %s, want %d", got.status, got.body, http.StatusNotFound)
+		t.Errorf("got %d %s, want %d", got.status, got.body, http.StatusNotFound)
 	}
 }
 
@@ -263,14 +263,14 @@ func TestHeadOfEvents(t *testing.T) {
 	s := serve(t, e, brisk)
 	got := s.send("HEAD", jobsPath+"/J1/events", "")
 	if got.status != http.StatusOK || got.header.Get("Content-Type") != "text/event-stream" || got.body != "" {
-		t.Errorf("status %d, headers %v, body %q; want 200, an event stream, no body", got.status, got.header, got.body)
+		t.Errorf("got status %d, headers %v, body %q; want 200, an event stream, no body", got.status, got.header, got.body)
 	}
 	ended := unfinished
 	ended.Status = reindex.StatusSuccess
 	e.job = found(ended)
 	if got := s.send("HEAD", jobsPath+"/J1/events", "",
 		"Last-Event-ID: "+eventID(jobquery.Job{Record: ended})); got.status != http.StatusNoContent {
-		t.Errorf("%d, want %d", got.status, http.StatusNoContent)
+		t.Errorf("got %d, want %d", got.status, http.StatusNoContent)
 	}
 }
 

@@ -47,7 +47,7 @@ func TestFailures(t *testing.T) {
 			}
 			for i, f := range failures {
 				if want := (failureView{ID: "p" + strconv.Itoa(tc.first+i), Reason: "no good"}); f != want {
-					t.Errorf("%s: %+v, want %+v", tc.query, f, want)
+					t.Errorf("%s: got %+v, want %+v", tc.query, f, want)
 				}
 			}
 			total := ""
@@ -55,7 +55,7 @@ func TestFailures(t *testing.T) {
 				total = "25"
 			}
 			if got.header.Get("X-Total-Count") != total || got.header.Get("X-Rejected-Count") != "40" {
-				t.Errorf("%s: headers %v, want the counts %q and 40", header, got.header, total)
+				t.Errorf("%s: got headers %v, want the counts %q and 40", header, got.header, total)
 			}
 		}
 	}
@@ -65,7 +65,7 @@ func TestFailures(t *testing.T) {
 	if got := s.send("GET", jobsPath+"/J1/failures", "", "X-Total-Count: true"); got.body != "[]" ||
 		got.header.Get("X-Total-Count") != "0" ||
 		got.header.Get("X-Rejected-Count") != "0" {
-		t.Errorf("headers %v, body %s; want no failures, and counts of 0", got.header, got.body)
+		t.Errorf("got headers %v, body %s; want no failures, and counts of 0", got.header, got.body)
 	}
 }
 
@@ -74,7 +74,7 @@ func TestFailuresAreRefused(t *testing.T) {
 	s := serve(t, e, Config{})
 	for _, query := range []string{"pageNumber=0", "pageSize=2001", "pageSize=1&pageSize=1", "pageNumber=%zz"} {
 		if got := s.send("GET", jobsPath+"/J1/failures?"+query, ""); got.status != http.StatusBadRequest {
-			t.Errorf("%s: %d %s, want %d", query, got.status, got.body, http.StatusBadRequest)
+			t.Errorf("%s: got %d %s, want %d", query, got.status, got.body, http.StatusBadRequest)
 		}
 	}
 	for err, status := range map[error]int{
@@ -83,7 +83,7 @@ func TestFailuresAreRefused(t *testing.T) {
 	} {
 		e.job = func(context.Context, string, string) (reindex.Job, error) { return reindex.Job{}, err }
 		if got := s.send("GET", jobsPath+"/J1/failures", ""); got.status != status || strings.Contains(got.body, "hunter2") {
-			t.Errorf("%v: %d %s, want %d", err, got.status, got.body, status)
+			t.Errorf("%v: got %d %s, want %d", err, got.status, got.body, status)
 		}
 	}
 }
@@ -112,11 +112,11 @@ func TestFailuresOfARun(t *testing.T) {
 	var failures []failureView
 	got.decode(t, &failures)
 	if len(failures) != 2 || got.header.Get("X-Total-Count") != "2" || got.header.Get("X-Rejected-Count") != "2" {
-		t.Fatalf("headers %v, body %s; want 2 failures", got.header, got.body)
+		t.Fatalf("got headers %v, body %s; want 2 failures", got.header, got.body)
 	}
 	for i, r := range job.Report.Rejections {
 		if want := (failureView{r.ID, r.Reason, "acme.jsonl, line 7"}); failures[i] != want || r.Reason == "" {
-			t.Errorf("%+v, want %+v", failures[i], want)
+			t.Errorf("got %+v, want %+v", failures[i], want)
 		}
 	}
 }

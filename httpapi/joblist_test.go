@@ -45,7 +45,7 @@ func (s *service) list(params url.Values, headers ...string) (string, result) {
 		ID string `json:"id"`
 	}
 	if got.status != http.StatusOK {
-		s.t.Errorf("%v: %d %s, want 200", params, got.status, got.body)
+		s.t.Errorf("%v: got %d %s, want 200", params, got.status, got.body)
 	} else if err := json.Unmarshal([]byte(got.body), &jobs); err != nil {
 		s.t.Errorf("%v: got error %v, want a list of jobs: %s", params, err, got.body)
 	}
@@ -90,7 +90,7 @@ func TestSelectionIsRefused(t *testing.T) {
 		got := s.send(http.MethodGet, jobsPath+"?"+url.Values{tc.parameter: {tc.value}}.Encode(), "")
 		if got.status != http.StatusBadRequest || got.message.Message != tc.message || len(got.message.Details) != 1 ||
 			!strings.HasPrefix(got.message.Details[0], tc.detail) {
-			t.Errorf("%+v: %d %s, want %d %s", tc, got.status, got.body, http.StatusBadRequest, tc.message)
+			t.Errorf("%+v: got %d %s, want %d %s", tc, got.status, got.body, http.StatusBadRequest, tc.message)
 		}
 	}
 }
@@ -133,7 +133,7 @@ func TestListingInTime(t *testing.T) {
 		s := serve(t, e, Config{EngineTimeout: time.Millisecond})
 		got := s.send(http.MethodGet, jobsPath+"?"+param, "")
 		if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
-			t.Errorf("%s: %d %s, want %d %s", param, got.status, got.body, http.StatusBadRequest, MessageUnavailable)
+			t.Errorf("%s: got %d %s, want %d %s", param, got.status, got.body, http.StatusBadRequest, MessageUnavailable)
 		}
 	}
 }

@@ -98,7 +98,7 @@ func TestTotalCount(t *testing.T) {
 		{"X-Total-Count: true", "25"}, {"X-Total-Count: false", ""}, {"X-Other: true", ""},
 	} {
 		if got := s.send("GET", jobsPath+"?pageSize=1", "", tc.header); got.header.Get("X-Total-Count") != tc.want {
-			t.Errorf("%s: %q, want %q", tc.header, got.header["X-Total-Count"], tc.want)
+			t.Errorf("%s: got %q, want %q", tc.header, got.header["X-Total-Count"], tc.want)
 		}
 	}
 	got := s.send("HEAD", jobsPath, "", "X-Total-Count: true")
@@ -138,14 +138,14 @@ func TestFields(t *testing.T) {
 		{"?fields=metadata.modifiedAt,id", `{"id":"J1","metadata":{"modifiedAt":"2026-01-02T03:04:06.000Z"}}`},
 	} {
 		if got := s.send("GET", jobsPath+"/J1"+tc.fields, ""); got.body != tc.want {
-			t.Errorf("%s: %d %s, want %s", tc.fields, got.status, got.body, tc.want)
+			t.Errorf("%s: got %d %s, want %s", tc.fields, got.status, got.body, tc.want)
 		}
 		sep := "?"
 		if tc.fields != "" {
 			sep = "&"
 		}
 		if got := s.send("GET", jobsPath+tc.fields+sep+"pageSize=1", ""); got.body != "["+tc.want+"]" {
-			t.Errorf("%s: %d %s, want %s in a list", tc.fields, got.status, got.body, tc.want)
+			t.Errorf("%s: got %d %s, want %s in a list", tc.fields, got.status, got.body, tc.want)
 		}
 	}
 }
@@ -182,12 +182,12 @@ func TestQueriesAreRefused(t *testing.T) {
 	for _, tc := range queries {
 		if got := s.send("GET", jobsPath+"?"+tc.query, ""); got.status != http.StatusBadRequest ||
 			got.message.Message != tc.message {
-			t.Errorf("%s: %d %s, want %q", tc.query, got.status, got.body, tc.message)
+			t.Errorf("%s: got %d %s, want %q", tc.query, got.status, got.body, tc.message)
 		}
 		if strings.Contains(tc.query, "fields") {
 			got := s.send("GET", jobsPath+"/J1?"+tc.query, "")
 			if got.status != http.StatusBadRequest || got.message.Message != tc.message {
-				t.Errorf("one job: %s: %d %s, want %q", tc.query, got.status, got.body, tc.message)
+				t.Errorf("one job, %s: got %d %s, want %q", tc.query, got.status, got.body, tc.message)
 			}
 		}
 	}

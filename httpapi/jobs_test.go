@@ -54,7 +54,7 @@ func TestJob(t *testing.T) {
 	first := created.job(t)
 	if created.status != http.StatusCreated || first["entityType"] != "PRODUCT" ||
 		first["status"] != "IN_PROGRESS" && first["status"] != "PENDING" {
-		t.Fatalf("%d %s, want 201 and a job that has not ended", created.status, created.body)
+		t.Fatalf("got %d %s, want 201 and a job that has not ended", created.status, created.body)
 	}
 	id, _ := first["id"].(string)
 	base, err := url.Parse(jobsPath)
@@ -71,7 +71,7 @@ func TestJob(t *testing.T) {
 		t.Errorf("joined: got %d %s, want 200 and the same job, without Location", joined.status, joined.body)
 	}
 	if got := s.post(full); got.status != http.StatusNoContent {
-		t.Errorf("the older endpoint: %d %s, want %d", got.status, got.body, http.StatusNoContent)
+		t.Errorf("the older endpoint: got %d %s, want %d", got.status, got.body, http.StatusNoContent)
 	}
 
 	close(hold)
@@ -82,11 +82,11 @@ func TestJob(t *testing.T) {
 		jobsPath + "/" + strings.Repeat("A", 129),
 	} {
 		if got := s.send("GET", path, ""); got.status != http.StatusNotFound {
-			t.Errorf("%s: %d %s, want %d", path, got.status, got.body, http.StatusNotFound)
+			t.Errorf("%s: got %d %s, want %d", path, got.status, got.body, http.StatusNotFound)
 		}
 	}
 	if got := s.send("GET", "/indexing/other/reindex-jobs", ""); got.body != "[]" {
-		t.Errorf("another tenant's jobs: %d %s, want none", got.status, got.body)
+		t.Errorf("another tenant's jobs: got %d %s, want none", got.status, got.body)
 	}
 }
 
@@ -116,7 +116,7 @@ func checkEndedJob(t *testing.T, s *service, id string) {
 	metadata, _ := job["metadata"].(map[string]any)
 	durations, _ := job["durations"].(map[string]any)
 	if len(job) != len(want)+2 || len(metadata) != 2 || len(durations) != 7 {
-		t.Errorf("%d %s, want %v, the metadata and 7 durations", got.status, got.body, want)
+		t.Errorf("got %d %s, want %v, the metadata and 7 durations", got.status, got.body, want)
 	}
 	for _, name := range []string{"createdAt", "modifiedAt"} {
 		text, _ := metadata[name].(string)
@@ -151,7 +151,7 @@ func TestFailedJob(t *testing.T) {
 	if _, expected := shown["expectedCount"]; expected || shown["status"] != "FAILURE" ||
 		shown["message"] != job.Message ||
 		job.Message == "" {
-		t.Errorf("%s, want the message %q", got.body, job.Message)
+		t.Errorf("got %s, want the message %q", got.body, job.Message)
 	}
 }
 
@@ -186,7 +186,7 @@ func TestJobCreationIsRefused(t *testing.T) {
 	}
 	for _, body := range []string{creation, `{"entityType":"PRODUCT"}`, `{"entityType":"PRODUCT","x":[]}`} {
 		if got := s.send("POST", jobsPath, body); got.status != http.StatusCreated {
-			t.Errorf("%s: %d %s, want %d", body, got.status, got.body, http.StatusCreated)
+			t.Errorf("%s: got %d %s, want %d", body, got.status, got.body, http.StatusCreated)
 		}
 	}
 }
@@ -213,7 +213,7 @@ func TestEstimate(t *testing.T) {
 	} {
 		one, list := s.send("GET", jobsPath+"/J1?fields="+fields, ""), s.send("GET", jobsPath+"?fields="+fields, "")
 		if one.body != want || list.body != "["+want+"]" {
-			t.Errorf("%s and %s, want %s", one.body, list.body, want)
+			t.Errorf("got %s and %s, want %s", one.body, list.body, want)
 		}
 	}
 	got := s.send("GET", jobsPath+"/J1", "")
@@ -241,7 +241,7 @@ func TestLookUpFails(t *testing.T) {
 	} {
 		if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable ||
 			strings.Contains(got.body, "hunter2") {
-			t.Errorf("%d %s, want %d %s", got.status, got.body, http.StatusBadRequest, MessageUnavailable)
+			t.Errorf("got %d %s, want %d %s", got.status, got.body, http.StatusBadRequest, MessageUnavailable)
 		}
 	}
 	s.srv.Close()

@@ -24,7 +24,7 @@ type Rate struct {
 func (r Rate) check(name string) error {
 	if r != (Rate{}) && (r.Every <= 0 || r.Burst < 1) {
 		return fmt.Errorf(
-			"%s is %d at once and one every %v; both numbers must be positive, or both zero for no limit",
+			"%s is %d at once and one every %v; both must be positive, or both zero for no limit",
 			name,
 			r.Burst,
 			r.Every,

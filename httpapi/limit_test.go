@@ -71,11 +71,11 @@ func TestLimitersRecover(t *testing.T) {
 			t.Helper()
 			for _, w := range want {
 				if got := l.take("a"); got.Round(time.Millisecond) != w {
-					t.Errorf("take: %v, want %v", got, w)
+					t.Errorf("take: got %v, want %v", got, w)
 				}
 			}
 			if got, want := l.wait("a").Round(time.Millisecond), want[len(want)-1]; got != want {
-				t.Errorf("wait: %v, want %v", got, want)
+				t.Errorf("wait: got %v, want %v", got, want)
 			}
 		}
 		expect(0, 0, time.Minute, time.Minute)
@@ -161,11 +161,11 @@ func TestLimitedFailuresAreAnswered(t *testing.T) {
 	} {
 		got := s.post(full, "X-Client: "+tc.client, "Authorization: Bearer "+tc.token)
 		if got.status != tc.status {
-			t.Errorf("%+v: %d %s, want %d", tc, got.status, got.body, tc.status)
+			t.Errorf("%+v: got %d %s, want %d", tc, got.status, got.body, tc.status)
 		}
 		if tc.status == http.StatusForbidden &&
 			(got.message.Message != MessageTooManyFailures || got.header.Get("Retry-After") != "3600") {
-			t.Errorf("%s, headers %v; want %q and Retry-After 3600", got.body, got.header, MessageTooManyFailures)
+			t.Errorf("got %s, headers %v; want %q and Retry-After 3600", got.body, got.header, MessageTooManyFailures)
 		}
 	}
 	s.srv.Close()
@@ -190,7 +190,7 @@ func TestClientKey(t *testing.T) {
 		strings.Repeat("x", 65): strings.Repeat("x", 64),
 	} {
 		if got := clientKey(address); got != want {
-			t.Errorf("%q: %q, want %q", address, got, want)
+			t.Errorf("%q: got %q, want %q", address, got, want)
 		}
 	}
 }
@@ -258,7 +258,7 @@ func TestInvalidRates(t *testing.T) {
 	for range 1000 {
 		if err := denied(httptest.NewRequest(http.MethodPost, reindexPath, nil), "acme",
 			ScopeManage); !errors.Is(err, ErrInvalidToken) {
-			t.Fatalf("without a limit: error %v, want ErrInvalidToken", err)
+			t.Fatalf("without a limit: got error %v, want ErrInvalidToken", err)
 		}
 	}
 }

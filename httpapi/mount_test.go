@@ -100,7 +100,7 @@ func TestPrefix(t *testing.T) {
 				t.Errorf("the document has the server %q and the token URL %q, want them under /api", server, token)
 			}
 			if got := s.fetch("/api" + jobsPath + "/J1"); got.status != http.StatusOK {
-				t.Errorf("the job: %d, want %d", got.status, http.StatusOK)
+				t.Errorf("the job: got %d, want %d", got.status, http.StatusOK)
 			}
 		})
 	}
@@ -203,15 +203,15 @@ func TestBesideTheHostsPatterns(t *testing.T) {
 					"/indexing/a/b/c/d/e/f/",
 				} {
 					if got := s.send(http.MethodGet, path, ""); got.status != http.StatusNotFound {
-						t.Errorf("%s: %d %s, want %d", path, got.status, got.body, http.StatusNotFound)
+						t.Errorf("%s: got %d %s, want %d", path, got.status, got.body, http.StatusNotFound)
 					}
 				}
 				if got := s.post(full); got.status != http.StatusNoContent {
-					t.Errorf("%d %s, want %d", got.status, got.body, http.StatusNoContent)
+					t.Errorf("got %d %s, want %d", got.status, got.body, http.StatusNoContent)
 				}
 				for _, path := range []string{jobsPath + "/J1", "/indexing/openapi.json"} {
 					if got := s.fetch(path); got.status != http.StatusOK || got.header.Get("X-Request-ID") == "" {
-						t.Errorf("%s: %d, want %d", path, got.status, http.StatusOK)
+						t.Errorf("%s: got %d, want %d", path, got.status, http.StatusOK)
 					}
 				}
 				got := s.send(http.MethodPut, jobsPath+"/J1", "")
@@ -236,11 +236,11 @@ func TestHostsPatternUnderIndexing(t *testing.T) {
 		"/indexing/x/y": http.StatusNotFound,
 	} {
 		if got := s.fetch(path); got.status != status {
-			t.Errorf("%s: %d, want %d", path, got.status, status)
+			t.Errorf("%s: got %d, want %d", path, got.status, status)
 		}
 	}
 	if got := s.post(full); got.status != http.StatusNoContent {
-		t.Errorf("%d %s, want %d", got.status, got.body, http.StatusNoContent)
+		t.Errorf("got %d %s, want %d", got.status, got.body, http.StatusNoContent)
 	}
 }
 
@@ -251,7 +251,7 @@ func TestMountTwice(t *testing.T) {
 	mount(t, mux, &fakeEngine{}, "/api")
 	if err := Mount(mux, &fakeEngine{}, Config{Authorizer: AllowAll}); err == nil ||
 		!strings.Contains(err.Error(), "/indexing/openapi.json") {
-		t.Errorf("error %v, want one that names the pattern", err)
+		t.Errorf("got error %v, want one that names the pattern", err)
 	}
 	taken := MuxFunc(func(pattern string, _ http.Handler) {
 		if strings.HasSuffix(pattern, "/events") {
@@ -260,11 +260,11 @@ func TestMountTwice(t *testing.T) {
 	})
 	if err := Mount(taken, &fakeEngine{}, Config{Authorizer: AllowAll}); err == nil ||
 		!strings.Contains(err.Error(), "events") {
-		t.Errorf("error %v, want one that names the pattern", err)
+		t.Errorf("got error %v, want one that names the pattern", err)
 	}
 }
 
-// A nil engine or mux is refused, also one with a type.
+// A nil engine or mux is refused, even if it is a nil pointer in an interface.
 func TestNilEngines(t *testing.T) {
 	var none *reindex.Engine
 	for name, err := range map[string]error{

@@ -16,23 +16,23 @@ func TestDryRun(t *testing.T) {
 	created := s.send("POST", jobsPath+"?dryRun=true", creation)
 	job := created.job(t)
 	if created.status != http.StatusCreated || job["dryRun"] != true {
-		t.Fatalf("%d %s, want 201 and a dry run", created.status, created.body)
+		t.Fatalf("got %d %s, want 201 and a dry run", created.status, created.body)
 	}
 	<-sealing
 	const busy = "Another kind of job is in progress"
 	if got := s.send("POST", jobsPath, creation); got.status != http.StatusConflict || got.message.Message != busy {
-		t.Errorf("a reindex during a dry run: %d %s, want %d %s", got.status, got.body, http.StatusConflict, busy)
+		t.Errorf("a reindex during a dry run: got %d %s, want %d %s", got.status, got.body, http.StatusConflict, busy)
 	}
 	if got := s.post(full); got.status != http.StatusBadRequest || got.message.Code != http.StatusBadRequest ||
 		got.message.Message != busy {
-		t.Errorf("a reindex during a dry run: %d %s, want %d %s", got.status, got.body, http.StatusBadRequest, busy)
+		t.Errorf("a reindex during a dry run: got %d %s, want %d %s", got.status, got.body, http.StatusBadRequest, busy)
 	}
 	got := s.send("POST", jobsPath, `{"entityType":"PRODUCT","dryRun":true}`)
 	if got.status != http.StatusOK || got.job(t)["id"] != job["id"] {
-		t.Errorf("a dry run during a dry run: %d %s, want %d", got.status, got.body, http.StatusOK)
+		t.Errorf("a dry run during a dry run: got %d %s, want %d", got.status, got.body, http.StatusOK)
 	}
 	if got := s.post(`{"dryRun":true}`); got.status != http.StatusNoContent {
-		t.Errorf("a dry run during a dry run: %d %s, want %d", got.status, got.body, http.StatusNoContent)
+		t.Errorf("a dry run during a dry run: got %d %s, want %d", got.status, got.body, http.StatusNoContent)
 	}
 	release()
 	id, _ := job["id"].(string)
@@ -56,12 +56,12 @@ func TestDryRunIsTrueOrFalse(t *testing.T) {
 			{"?dryRun=true", `{"entityType":"PRODUCT","dryRun":false}`},
 		} {
 			if got := s.send("POST", target+bad.query, bad.body); got.status != http.StatusBadRequest {
-				t.Errorf("%s%s %s: %d %s, want 400", target, bad.query, bad.body, got.status, got.body)
+				t.Errorf("%s%s %s: got %d %s, want 400", target, bad.query, bad.body, got.status, got.body)
 			}
 		}
 		got := s.send("POST", target+"?dryRun=false", `{"entityType":"PRODUCT","dryRun":false}`)
 		if got.status >= http.StatusBadRequest {
-			t.Errorf("%s, both false: %d %s, want a success", target, got.status, got.body)
+			t.Errorf("%s, both false: got %d %s, want a success", target, got.status, got.body)
 		}
 	}
 }
@@ -77,7 +77,7 @@ func TestDifference(t *testing.T) {
 	plain := s.create(creation)
 	await(t, e, "acme", plain)
 	if got := s.send("GET", jobsPath+"/"+plain+"/difference", ""); got.status != http.StatusNotFound {
-		t.Errorf("a job that was not asked for it: %d %s, want %d", got.status, got.body, http.StatusNotFound)
+		t.Errorf("a job that was not asked for it: got %d %s, want %d", got.status, got.body, http.StatusNotFound)
 	}
 	id := s.create(`{"entityType":"PRODUCT","dryRun":true,"difference":true}`)
 	await(t, e, "acme", id)
@@ -85,6 +85,6 @@ func TestDifference(t *testing.T) {
 	const want = `{"addedCount":0,"removedCount":0,"changedCount":0,"unchangedCount":11,"editedCount":0,"added":[],` +
 		`"removed":[],"changed":[]}`
 	if got.status != http.StatusOK || got.body != want {
-		t.Errorf("%d %s, want %s", got.status, got.body, want)
+		t.Errorf("got %d %s, want %s", got.status, got.body, want)
 	}
 }

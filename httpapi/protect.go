@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Protect returns a handler for a route of the host's own, such as a search. It passes requests on to next if the
-// Authorizer of cfg grants the scope for the tenant. It answers and logs all others as the endpoints do, with 400, 401
-// or 403. The function tenant returns the tenant of a request, for example by [http.Request.PathValue]. A tenant
+// Protect returns a handler for a route of the host, such as a search. It passes a request on to next if the Authorizer
+// of cfg grants the scope for the tenant. It answers and logs all other requests as the endpoints do, with 400, 401 or
+// 403. The function tenant returns the tenant of a request, for example by [http.Request.PathValue]. A tenant
 // outside of the contract's grammar is refused before the Authorizer is called. Of cfg, only the Authorizer and the
 // Logger are used.
 func Protect(next http.Handler, scope string, tenant func(*http.Request) string, cfg Config) (http.Handler, error) {

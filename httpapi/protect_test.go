@@ -80,7 +80,7 @@ func TestProtect(t *testing.T) {
 		}
 		got := s.read(res)
 		if got.status != tc.status || !strings.Contains(got.body, tc.body) || strings.Contains(got.body, "hunter2") {
-			t.Errorf("%+v: %d %s, want %d", tc, got.status, got.body, tc.status)
+			t.Errorf("%+v: got %d %s, want %d", tc, got.status, got.body, tc.status)
 		}
 		if tc.status != 200 &&
 			(got.header.Get("X-Content-Type-Options") != "nosniff" || got.header.Get("Content-Type") != "application/json") ||

@@ -33,7 +33,7 @@ func TestReady(t *testing.T) {
 		for range 10 {
 			status, body := probe(t, h)
 			if status != http.StatusOK || body != `{"status":"ready","checks":{"index":"ready","jobs":"ready"}}` {
-				t.Errorf("%d %s, want 200, all ready", status, body)
+				t.Errorf("got %d %s, want 200, all ready", status, body)
 			}
 		}
 		if calls != 1 {
@@ -44,7 +44,7 @@ func TestReady(t *testing.T) {
 			<-time.After(2 * time.Second)
 			if status, body := probe(t, h); status != http.StatusServiceUnavailable ||
 				body != `{"status":"not ready","checks":{"index":"ready","jobs":"not ready"}}` {
-				t.Errorf("%d %s, want 503, jobs not ready", status, body)
+				t.Errorf("got %d %s, want 503, jobs not ready", status, body)
 			}
 		}
 		if n := strings.Count(logged.String(), "host-7"); n != 1 {
@@ -68,7 +68,7 @@ func TestReadyContainsChecks(t *testing.T) {
 		})
 		if status, body := probe(t, h); status != http.StatusServiceUnavailable ||
 			body != `{"status":"not ready","checks":{"hangs":"not ready","panics":"not ready"}}` {
-			t.Errorf("%d %s, want 503, both not ready", status, body)
+			t.Errorf("got %d %s, want 503, both not ready", status, body)
 		}
 		close(end)
 	})

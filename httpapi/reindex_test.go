@@ -302,7 +302,7 @@ func TestEngineFailures(t *testing.T) {
 					got.message.Details,
 					[]string{"Nothing is wrong with the request; try again later", "Request id: id-1"},
 				) {
-				t.Errorf("status %d, body %s; want 400 with the request id only", got.status, got.body)
+				t.Errorf("got status %d, body %s; want 400 with the request id only", got.status, got.body)
 			}
 			s.srv.Close()
 			if log := s.log.String(); !strings.Contains(log, tc.log) || !strings.Contains(log, `"request_id":"id-1"`) ||

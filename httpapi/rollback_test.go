@@ -55,7 +55,7 @@ func TestRollback(t *testing.T) {
 		got := s.send(http.MethodPost, test.path, test.body)
 		if got.status != http.StatusAccepted || !strings.Contains(got.body, `"mode":"ROLLBACK"`) ||
 			got.header.Get("Location") != "reindex-jobs/R1" {
-			t.Errorf("%s: %d %s, want %d", test.body, got.status, got.body, http.StatusAccepted)
+			t.Errorf("%s: got %d %s, want %d", test.body, got.status, got.body, http.StatusAccepted)
 		}
 		if len(r.asked) != 1 || r.asked[0] != test.want {
 			t.Errorf("%s asks for %+v, want %+v", test.body, r.asked, test.want)
@@ -66,7 +66,7 @@ func TestRollback(t *testing.T) {
 	}
 	r.joins = true
 	if got := s.send(http.MethodPost, rollbackPath, ""); got.status != http.StatusOK {
-		t.Errorf("joining a rollback: %d %s, want %d", got.status, got.body, http.StatusOK)
+		t.Errorf("joining a rollback: got %d %s, want %d", got.status, got.body, http.StatusOK)
 	}
 }
 
@@ -85,11 +85,11 @@ func TestRollbackRefuses(t *testing.T) {
 	} {
 		got := s.send(http.MethodPost, rollbackPath, body, "Manage: yes")
 		if got.status != http.StatusBadRequest || !strings.Contains(got.body, want) {
-			t.Errorf("%.40s: %d %s, want %q", body, got.status, got.body, want)
+			t.Errorf("%.40s: got %d %s, want %q", body, got.status, got.body, want)
 		}
 	}
 	if got := s.send(http.MethodPost, rollbackPath, ""); got.status != http.StatusForbidden || len(r.asked) > 0 {
-		t.Errorf("without the scope: %d, want %d", got.status, http.StatusForbidden)
+		t.Errorf("without the scope: got %d, want %d", got.status, http.StatusForbidden)
 	}
 	for err, want := range map[error]int{
 		reindex.ErrRunning: http.StatusConflict, errors.ErrUnsupported: http.StatusBadRequest,
@@ -98,16 +98,16 @@ func TestRollbackRefuses(t *testing.T) {
 		r.err = err
 		got := s.send(http.MethodPost, rollbackPath, "", "Manage: yes")
 		if got.status != want || strings.Contains(got.body, "secret") {
-			t.Errorf("%v: %d %s, want %d", err, got.status, got.body, want)
+			t.Errorf("%v: got %d %s, want %d", err, got.status, got.body, want)
 		}
 	}
 	r.err = errors.New("secret")
 	if got := s.send(http.MethodGet, generationsPath, ""); got.status != http.StatusBadRequest {
-		t.Errorf("generations that cannot be listed: %d %s, want %d", got.status, got.body, http.StatusBadRequest)
+		t.Errorf("generations that cannot be listed: got %d %s, want %d", got.status, got.body, http.StatusBadRequest)
 	}
 	r.err = errors.ErrUnsupported
 	if got := s.send(http.MethodGet, generationsPath, ""); got.status != http.StatusOK || got.body != "[]" {
-		t.Errorf("generations of an index that keeps none: %d %s, want 200 []", got.status, got.body)
+		t.Errorf("generations of an index that keeps none: got %d %s, want 200 []", got.status, got.body)
 	}
 }
 
@@ -135,13 +135,13 @@ func TestRollbackToNothing(t *testing.T) {
 				test.infos, test.body, len(r.asked), test.want != "")
 		}
 		if test.want != "" && (got.status != http.StatusConflict || !strings.Contains(got.body, test.want)) {
-			t.Errorf("%+v, %s: %d %s, want %d", test.infos, test.body, got.status, got.body, http.StatusConflict)
+			t.Errorf("%+v, %s: got %d %s, want %d", test.infos, test.body, got.status, got.body, http.StatusConflict)
 		}
 	}
 	r := &rollbacks{unlisted: errors.New("the index is busy")}
 	got := serve(t, &fakeEngine{}, Config{Rollbacks: r}).describe().send(http.MethodPost, rollbackPath, "")
 	if got.status != http.StatusAccepted {
-		t.Errorf("generations that cannot be listed: %d %s, want %d", got.status, got.body, http.StatusAccepted)
+		t.Errorf("generations that cannot be listed: got %d %s, want %d", got.status, got.body, http.StatusAccepted)
 	}
 }
 
@@ -155,11 +155,11 @@ func TestGenerations(t *testing.T) {
 	want := `[{"name":"g-2","live":true,"createdAt":"2026-11-26T04:05:06.007Z","documents":7,"bytes":1099511627776,` +
 		`"jobId":"J2"},{"name":"g-1","live":false,"replacedAt":"2026-11-26T04:05:06.007Z"}]`
 	if got := s.send(http.MethodGet, generationsPath, ""); got.body != want {
-		t.Errorf("%d %s, want %s", got.status, got.body, want)
+		t.Errorf("got %d %s, want %s", got.status, got.body, want)
 	}
 	got := serve(t, &fakeEngine{}, Config{}).send(http.MethodGet, generationsPath, "")
 	if got.status != http.StatusNotFound {
-		t.Errorf("without Config.Rollbacks: %d, want %d", got.status, http.StatusNotFound)
+		t.Errorf("without Config.Rollbacks: got %d, want %d", got.status, http.StatusNotFound)
 	}
 }
 
@@ -174,7 +174,7 @@ func TestRollbackOfAnEngine(t *testing.T) {
 	s := serve(t, engine, Config{Rollbacks: engine}).describe()
 	for range 2 {
 		if got := s.send(http.MethodPost, rollbackPath, ""); got.status != http.StatusConflict {
-			t.Errorf("without a previous generation: %d %s, want %d", got.status, got.body, http.StatusConflict)
+			t.Errorf("without a previous generation: got %d %s, want %d", got.status, got.body, http.StatusConflict)
 		}
 		if _, err := engine.Run(t.Context(), "acme"); err != nil {
 			t.Fatal(err)
@@ -186,7 +186,7 @@ func TestRollbackOfAnEngine(t *testing.T) {
 	}
 	got := s.send(http.MethodPost, rollbackPath, "")
 	if got.status != http.StatusAccepted {
-		t.Fatalf("%d %s, want %d", got.status, got.body, http.StatusAccepted)
+		t.Fatalf("got %d %s, want %d", got.status, got.body, http.StatusAccepted)
 	}
 	jobs, _, err := engine.Jobs(t.Context(), "acme", reindex.JobQuery{Limit: 1})
 	if err != nil {
@@ -199,6 +199,6 @@ func TestRollbackOfAnEngine(t *testing.T) {
 	}
 	if got := s.send(http.MethodGet, generationsPath, ""); !strings.HasPrefix(got.body, `[{"name":"`+before[1].Name) ||
 		!strings.Contains(got.body, `"jobId":"`+before[1].Job) {
-		t.Errorf("%d %s, want generation %s first, with its job", got.status, got.body, before[1].Name)
+		t.Errorf("got %d %s, want generation %s first, with its job", got.status, got.body, before[1].Name)
 	}
 }

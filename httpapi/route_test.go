@@ -70,7 +70,7 @@ func TestPaths(t *testing.T) {
 			want = nil
 		}
 		if got := s.send(http.MethodPost, tc.path, ""); got.status != tc.status {
-			t.Errorf("%s: status %d, want %d; %s", tc.path, got.status, tc.status, got.body)
+			t.Errorf("%s: got status %d, want %d; %s", tc.path, got.status, tc.status, got.body)
 		}
 		if started := e.starts(); !slices.Equal(started, want) {
 			t.Errorf("%s: started %q, want %q", tc.path, started, want)

@@ -40,7 +40,7 @@ func TestSchedule(t *testing.T) {
 		t.Errorf("%d %s\nwant %s", got.status, got.body, want)
 	}
 	if got := s.send(http.MethodGet, "/indexing/other/schedule", ""); got.body != "[]" {
-		t.Errorf("a tenant without a schedule: %d %s, want []", got.status, got.body)
+		t.Errorf("a tenant without a schedule: got %d %s, want []", got.status, got.body)
 	}
 }
 
@@ -55,11 +55,11 @@ func TestScheduleIsGuarded(t *testing.T) {
 		t.Errorf("%d, the Authorizer was asked for %s; want 403 and the scope to view", got.status, asked)
 	}
 	if got := s.send(http.MethodPut, schedulePath, "{}"); got.status != http.StatusMethodNotAllowed {
-		t.Errorf("PUT: %d, want %d", got.status, http.StatusMethodNotAllowed)
+		t.Errorf("PUT: got %d, want %d", got.status, http.StatusMethodNotAllowed)
 	}
 	off := serve(t, &fakeEngine{}, Config{})
 	if got := off.send(http.MethodGet, schedulePath, ""); got.status != http.StatusNotFound {
-		t.Errorf("without Config.Schedule: %d, want %d", got.status, http.StatusNotFound)
+		t.Errorf("without Config.Schedule: got %d, want %d", got.status, http.StatusNotFound)
 	}
 }
 

@@ -83,7 +83,7 @@ func TestSlowBodyHTTP2(t *testing.T) {
 		}
 		_ = res.Body.Close()
 		if res.ProtoMajor != 2 || res.StatusCode != tc.status {
-			t.Errorf("%s %s, want HTTP/2.0 %d", res.Proto, res.Status, tc.status)
+			t.Errorf("got %s %s, want HTTP/2.0 %d", res.Proto, res.Status, tc.status)
 		}
 	}
 	if started := e.starts(); len(started) != 1 {
@@ -135,7 +135,7 @@ func TestReadTimeoutEndsWithTheBody(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := s.readAnswer(r, head); got.status != want {
-			t.Errorf("status %d, want %d: %s", got.status, want, got.body)
+			t.Errorf("got status %d, want %d: %s", got.status, want, got.body)
 		}
 		<-time.After(2 * limit)
 	}

@@ -94,7 +94,7 @@ func TestEventsOfAnotherProcess(t *testing.T) {
 		step <- struct{}{}
 		c.until(func(e seen) bool { return *e.ProcessedCount == 10 })
 		if got := s.send("DELETE", jobsPath+"/"+job.ID, ""); got.status != http.StatusAccepted {
-			t.Errorf("%d %s, want %d", got.status, got.body, http.StatusAccepted)
+			t.Errorf("got %d %s, want %d", got.status, got.body, http.StatusAccepted)
 		}
 		<-time.After(8 * time.Second) // the owner has renewed its lease, and so knows of the cancellation
 		close(step)
@@ -184,7 +184,7 @@ func TestStalledClient(t *testing.T) {
 		c := s.follow(id, "")
 		c.event()
 		if got := s.send("GET", jobsPath+"/"+id+"/events", ""); got.message.Message != MessageTooManyStreams {
-			t.Errorf("a second stream: %d %s, want %q", got.status, got.body, MessageTooManyStreams)
+			t.Errorf("a second stream: got %d %s, want %q", got.status, got.body, MessageTooManyStreams)
 		}
 		<-time.After(15*time.Second + 10*time.Second) // until the heartbeat, and its time limit
 		synctest.Wait()

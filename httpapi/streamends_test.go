@@ -89,10 +89,10 @@ func TestTooManyStreams(t *testing.T) {
 		t.Errorf("got %d %v %s, want 400, too many streams, and Retry-After 5", got.status, got.header, got.body)
 	}
 	if got := s.send("HEAD", jobsPath+"/J1/events", ""); got.status != http.StatusOK { // which takes no place
-		t.Errorf("HEAD: %d, want %d", got.status, http.StatusOK)
+		t.Errorf("HEAD: got %d, want %d", got.status, http.StatusOK)
 	}
 	if got := s.send("GET", jobsPath+"/J1", ""); got.status != http.StatusOK {
-		t.Errorf("the job: %d %s, want %d", got.status, got.body, http.StatusOK)
+		t.Errorf("the job: got %d %s, want %d", got.status, got.body, http.StatusOK)
 	}
 	first.hang()
 	for deadline := time.Now().Add(patience); ; { // until the server has noticed that a place is free

@@ -77,7 +77,7 @@ func TestStreamsThatCannotBeFlushed(t *testing.T) {
 			}
 			got := s.send("GET", jobsPath+"/"+id+"/events", "", "Last-Event-ID: "+last.id)
 			if got.status != http.StatusNoContent {
-				t.Errorf("after the end: %d, want %d", got.status, http.StatusNoContent)
+				t.Errorf("after the end: got %d, want %d", got.status, http.StatusNoContent)
 			}
 			if log := logged.String(); strings.Count(log, `"level":"ERROR"`) != 3 ||
 				!strings.Contains(log, "cannot be flushed") {

@@ -46,7 +46,7 @@ func (s *service) tenants(query string, headers ...string) string {
 	got := s.send(http.MethodGet, tenantsPath+query, "", headers...)
 	var views []tenantView
 	if got.status != http.StatusOK {
-		s.t.Errorf("%q: %d %s, want 200", query, got.status, got.body)
+		s.t.Errorf("%q: got %d %s, want 200", query, got.status, got.body)
 	} else if err := json.Unmarshal([]byte(got.body), &views); err != nil {
 		s.t.Errorf("%q: got error %v, want a list of tenants", query, err)
 	}
@@ -89,7 +89,7 @@ func TestTenants(t *testing.T) {
 		{"viewer", "?prefix=x", ""},
 	} {
 		if got := s.tenants(tc.query, "Authorization: "+tc.token); got != tc.want {
-			t.Errorf("%s%s: %s, want %s", tc.token, tc.query, got, tc.want)
+			t.Errorf("%s%s: got %s, want %s", tc.token, tc.query, got, tc.want)
 		}
 	}
 	for query, want := range map[string]string{
@@ -99,12 +99,12 @@ func TestTenants(t *testing.T) {
 	} {
 		got := s.send(http.MethodGet, tenantsPath+query, "", "Authorization: all")
 		if got.status != http.StatusBadRequest || got.message.Message != want {
-			t.Errorf("%s: %d %s, want %d %s", query, got.status, got.body, http.StatusBadRequest, want)
+			t.Errorf("%s: got %d %s, want %d %s", query, got.status, got.body, http.StatusBadRequest, want)
 		}
 	}
 	for _, query := range []string{"", "?after=zzz", "?prefix=x"} {
 		if got := s.send(http.MethodGet, tenantsPath+query, ""); got.status != http.StatusUnauthorized {
-			t.Errorf("without a token, %q: %d %s, want %d", query, got.status, got.body, http.StatusUnauthorized)
+			t.Errorf("without a token, %q: got %d %s, want %d", query, got.status, got.body, http.StatusUnauthorized)
 		}
 	}
 }
@@ -116,12 +116,12 @@ func TestTenantsOfTheHost(t *testing.T) {
 		return []string{"zoo", "acme", "Not a tenant", "acme", ""}, failure
 	}})
 	if got, want := s.tenants(""), "acme:vm:Jacme zoo:vm"; got != want {
-		t.Errorf("%s, want %s", got, want)
+		t.Errorf("got %s, want %s", got, want)
 	}
 	failure = errors.New("no database")
 	got := s.send(http.MethodGet, tenantsPath, "")
 	if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
-		t.Errorf("%d %s, want %d %s", got.status, got.body, http.StatusBadRequest, MessageUnavailable)
+		t.Errorf("got %d %s, want %d %s", got.status, got.body, http.StatusBadRequest, MessageUnavailable)
 	}
 	if !strings.Contains(s.log.String(), "no database") {
 		t.Errorf("the log is %s, want \"no database\" in it", s.log)
@@ -172,7 +172,7 @@ func TestNoTenants(t *testing.T) {
 			}
 			got := s.send(http.MethodGet, tenantsPath, "", headers...)
 			if got.status != want || want == http.StatusOK && got.body != "[]" {
-				t.Errorf("%s, token %q: %d %s, want %d", name, token, got.status, got.body, want)
+				t.Errorf("%s, token %q: got %d %s, want %d", name, token, got.status, got.body, want)
 			}
 		}
 	}

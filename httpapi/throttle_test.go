@@ -26,12 +26,12 @@ func TestThrottle(t *testing.T) {
 	s, limits := serveThrottle(t, Config{Changes: updates{}})
 	if got := s.send(http.MethodGet, throttlePath, ""); got.body !=
 		`{"documentsPerSecond":2000,"bytesPerSecond":0,"paused":false}` {
-		t.Errorf("%d %s, want the default limits", got.status, got.body)
+		t.Errorf("got %d %s, want the default limits", got.status, got.body)
 	}
 	const night = `{"documentsPerSecond":0,"bytesPerSecond":1500.5,"paused":true,"window":{"from":"22:00",` +
 		`"to":"06:30","timeZone":"Europe/Berlin"}}`
 	if got := s.send(http.MethodPut, throttlePath, night); got.body != night {
-		t.Errorf("%d %s, want %s", got.status, got.body, night)
+		t.Errorf("got %d %s, want %s", got.status, got.body, night)
 	}
 	got := limits.Limits("acme")
 	if !got.Paused || got.Bytes != 1500.5 || got.Documents != 0 || got.Window.String() != "22:00 to 06:30 Europe/Berlin" {
@@ -39,7 +39,7 @@ func TestThrottle(t *testing.T) {
 	}
 	if got := s.send(http.MethodPut, throttlePath, `{}`); got.body !=
 		`{"documentsPerSecond":0,"bytesPerSecond":0,"paused":false}` {
-		t.Errorf("%d %s, want no limits", got.status, got.body)
+		t.Errorf("got %d %s, want no limits", got.status, got.body)
 	}
 	if got := limits.Limits("other"); got.Documents != 2000 {
 		t.Errorf("the limits of another tenant are %+v, want 2,000 documents per second", got)
@@ -72,20 +72,20 @@ func TestThrottleRefuses(t *testing.T) {
 	} {
 		got := s.send(http.MethodPut, throttlePath, body, "Manage: yes")
 		if got.status != http.StatusBadRequest || !strings.Contains(got.body, want) {
-			t.Errorf("%s: %d %s, want %q", body, got.status, got.body, want)
+			t.Errorf("%s: got %d %s, want %q", body, got.status, got.body, want)
 		}
 	}
 	if got := s.send(http.MethodPut, throttlePath, `{}`); got.status != http.StatusForbidden {
-		t.Errorf("without the scope: %d, want %d", got.status, http.StatusForbidden)
+		t.Errorf("without the scope: got %d, want %d", got.status, http.StatusForbidden)
 	}
 	if got := s.send(http.MethodGet, throttlePath, ""); got.status != http.StatusOK {
-		t.Errorf("with the scope to view: %d, want %d", got.status, http.StatusOK)
+		t.Errorf("with the scope to view: got %d, want %d", got.status, http.StatusOK)
 	}
 	if got := limits.Limits("acme"); got != (throttle.Limits{Documents: 2000}) {
 		t.Errorf("the limits are %+v, want the default ones", got)
 	}
 	off := serve(t, &fakeEngine{}, Config{})
 	if got := off.send(http.MethodGet, throttlePath, ""); got.status != http.StatusNotFound {
-		t.Errorf("without Config.Throttle: %d, want %d", got.status, http.StatusNotFound)
+		t.Errorf("without Config.Throttle: got %d, want %d", got.status, http.StatusNotFound)
 	}
 }

@@ -98,7 +98,7 @@ func TestRecordErrors(t *testing.T) {
 		},
 	} {
 		if got := yields(open(t, test.src).Products(t.Context())); !slices.Equal(got, test.want) {
-			t.Errorf("%s: %q, want %q", name, got, test.want)
+			t.Errorf("%s: got %q, want %q", name, got, test.want)
 		}
 	}
 }
@@ -166,7 +166,7 @@ func TestLocateAndFind(t *testing.T) {
 	}
 	_, err := open(t, source.Concat(bare(s), bare(s))).(reindex.Locator).Locate(t.Context(), "a")
 	if !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("the places of sources without places: error %v, want ErrUnsupported", err)
+		t.Errorf("the places of sources without places: got error %v, want ErrUnsupported", err)
 	}
 }
 

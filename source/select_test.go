@@ -37,11 +37,11 @@ func TestSelectAndExclude(t *testing.T) {
 		list := strings.Split(paths, ",")
 		got := bodies(t, func(s reindex.Source) (reindex.Source, error) { return source.Select(s, list...) }, sock)[0]
 		if !jsonEqual(got[2:], want.selected) {
-			t.Errorf("Select %s: %s, want %s", paths, got, want.selected)
+			t.Errorf("Select %s: got %s, want %s", paths, got, want.selected)
 		}
 		got = bodies(t, func(s reindex.Source) (reindex.Source, error) { return source.Exclude(s, list...) }, sock)[0]
 		if want.excluded != "" && !jsonEqual(got[2:], want.excluded) {
-			t.Errorf("Exclude %s: %s, want %s", paths, got, want.excluded)
+			t.Errorf("Exclude %s: got %s, want %s", paths, got, want.excluded)
 		}
 	}
 	// Numbers and the order of members do not change.
@@ -115,7 +115,7 @@ func FuzzSelect(f *testing.F) {
 				t.Fatal(err)
 			}
 			if !jsonEqual(got, string(want)) {
-				t.Fatalf("keep %v, %q of %s: %s, want %s", keep, path, body, got, want)
+				t.Fatalf("keep %v, %q of %s: got %s, want %s", keep, path, body, got, want)
 			}
 		}
 	})

@@ -1,6 +1,6 @@
 // Benchmark compares the engine with the client library of an index. In each round it loads a catalogue through the
-// engine, and then with the library alone, as the library's documentation shows. Each load is a process of its own. It
-// prints the cost of both loads, and finally the speed of the engine relative to the library.
+// engine, and then with the library alone, as the library's documentation shows. Each load is a process of its own. The
+// output has the cost of both loads, and finally the speed of the engine relative to the library.
 //
 //	go run ./examples/benchmark -backend bleve
 //	go run ./examples/benchmark -backend bleve -catalogue multilingual -products 10000 -json

@@ -79,11 +79,11 @@ func TestCancelAndList(t *testing.T) {
 	}
 	if _, _, err := s.cli(t.Context(), "follow", id); err == nil ||
 		!strings.Contains(err.Error(), reindex.ErrCancelled.Error()) {
-		t.Errorf("follow: error %v, want %v", err, reindex.ErrCancelled)
+		t.Errorf("follow: got error %v, want %v", err, reindex.ErrCancelled)
 	}
 	if _, _, err := s.cli(t.Context(), "cancel", id); err == nil ||
 		!strings.Contains(err.Error(), "the server answered 409 Conflict: The job has ended") {
-		t.Errorf("cancel of an ended job: error %v, want the server's 409", err)
+		t.Errorf("cancel of an ended job: got error %v, want the server's 409", err)
 	}
 	close(s.hold)
 	if _, _, err := s.cli(t.Context(), "trigger", "-follow"); err != nil {
@@ -205,7 +205,7 @@ func TestFollowIsInterrupted(t *testing.T) {
 		return false
 	}
 	if _, _, err := s.cli(ctx, "follow", id); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, want context.Canceled", err)
+		t.Errorf("got error %v, want context.Canceled", err)
 	}
 	if job, err := s.engine.Job(t.Context(), "acme", id); err != nil || job.Status.Ended() {
 		t.Errorf("the job is %s, error %v, want it in progress", job.Status, err)
@@ -236,7 +236,7 @@ func TestErrors(t *testing.T) {
 		args := append([]string{"-url", test.url + "/", "-tenant", "acme"}, strings.Fields(test.args)...)
 		err := run(t.Context(), args, test.token, io.Discard, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: %v, want %q", test.args, err, test.want)
+			t.Errorf("%s: got %v, want %q", test.args, err, test.want)
 		}
 		if err != nil && strings.Contains(err.Error(), token) {
 			t.Errorf("%s: got error %v, want one without the token", test.args, err)

@@ -29,7 +29,7 @@ const (
 
 // After each reindex, the index of a shop equals its database once all changes are searchable. Writers insert, edit and
 // delete products in the database. They announce each change to one of two servers, which share a PostgreSQL and an
-// Elasticsearch. During each reindex, one server is stopped for longer than its leases. It is continued after the other
+// Elasticsearch. During each reindex, one server is stopped for longer than its leases. It is resumed after the other
 // server has seen the end of the job.
 func TestAcidProcesses(t *testing.T) {
 	t.Parallel()
@@ -116,7 +116,7 @@ func newShop(t *testing.T, elasticsearchURL, jobs string) *shop {
 
 func productID(i int) string { return fmt.Sprintf("p-%04d", i) }
 
-// edit changes products one after the other until ctx ends. No other writer changes the same products.
+// edit changes one product after another until ctx ends. No other writer changes the same products.
 func (s *shop) edit(ctx context.Context, writer int) error {
 	for n := 0; ctx.Err() == nil; n++ {
 		id := productID(mathrand.IntN(shopSize*5/4)/shopWriters*shopWriters + writer)

@@ -11,7 +11,7 @@ import (
 // signedTokens configures the accepted access tokens (JWT, RFC 9068); see oauth.JWTConfig. Either Issuer and Audience
 // are both set, or no field is.
 type signedTokens struct {
-	// Issuer is the authorization server.
+	// Issuer is the URL of the authorization server.
 	Issuer string `env:"PRODUCTINDEX_OAUTH_ISSUER"`
 	// JWKS is the https URL of the issuer's keys. Default: the URL in the issuer's metadata.
 	JWKS string `env:"PRODUCTINDEX_OAUTH_JWKS"`

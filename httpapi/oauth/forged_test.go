@@ -93,7 +93,7 @@ func TestForgedTokens(t *testing.T) {
 		for name, token := range forged {
 			err := ask(authorize, token)
 			if kindOf(err) != "invalid" {
-				t.Errorf("%s: %v, want an invalid token", name, err)
+				t.Errorf("%s: got %v, want an invalid token", name, err)
 			}
 			if len(parts[2]) > 0 && strings.Contains(err.Error(), parts[2]) {
 				t.Errorf("%s: got error %v, want one without the token's signature", name, err)

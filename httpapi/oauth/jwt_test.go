@@ -128,7 +128,7 @@ func TestSignedTokens(t *testing.T) {
 		} {
 			err := ask(authorize, server.sign(t, tc.header, tc.claims))
 			if got := kindOf(err); got != tc.want {
-				t.Errorf("%s: %v, want %s", tc.name, err, tc.want)
+				t.Errorf("%s: got %v, want %s", tc.name, err, tc.want)
 			}
 		}
 	})
@@ -175,7 +175,7 @@ func TestNamesOfEd25519(t *testing.T) {
 				want = "invalid"
 			}
 			if err := ask(newJWT(t, server.jwtConfig(server.direct())), text); kindOf(err) != want {
-				t.Errorf("%s by a key for %q: %v, want %s", signed, published, err, want)
+				t.Errorf("%s by a key for %q: got %v, want %s", signed, published, err, want)
 			}
 			cfg := server.jwtConfig(server.direct())
 			cfg.Algorithms = []string{"EdDSA", "ES256"}
@@ -213,7 +213,7 @@ func TestNoType(t *testing.T) {
 		cfg := server.jwtConfig(server.direct())
 		cfg.TokenTypes = tc.types
 		if err := ask(newJWT(t, cfg), server.sign(t, map[string]any{"typ": tc.typ}, nil)); kindOf(err) != tc.want {
-			t.Errorf("type %v if %q are accepted: %v, want %s", tc.typ, tc.types, err, tc.want)
+			t.Errorf("type %v if %q are accepted: got %v, want %s", tc.typ, tc.types, err, tc.want)
 		}
 	}
 }

@@ -96,7 +96,7 @@ func TestKeysThatDoNotCount(t *testing.T) {
 	} {
 		server.breakBy(answer("/keys", http.StatusOK, `{"keys":[`+tc.keys+`]}`))
 		if err := ask(newJWT(t, server.jwtConfig(server.direct())), token); kindOf(err) != tc.want {
-			t.Errorf("%s: %v, want %s", tc.name, err, tc.want)
+			t.Errorf("%s: got %v, want %s", tc.name, err, tc.want)
 		}
 	}
 }

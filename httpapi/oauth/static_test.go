@@ -78,7 +78,7 @@ func TestFirst(t *testing.T) {
 		{"unknown", "invalid", 1},
 	} {
 		if err := ask(authorize, tc.token); kindOf(err) != tc.want || server.called(introspectPath) != tc.introspections {
-			t.Errorf("%s: %v, want %s", tc.token, err, tc.want)
+			t.Errorf("%s: got %v, want %s", tc.token, err, tc.want)
 		}
 	}
 	if err := ask(oauth.First(), "any"); kindOf(err) != "invalid" {

@@ -56,7 +56,7 @@ func assertSameInParts(tb testing.TB, content string, cfg *csv.Config) (filled i
 	for _, n := range []int{1, 2, 5} {
 		gotAll, gotRejected, parts, gotFailed := inParts(tb, src, n)
 		if fmt.Sprint(gotFailed) != fmt.Sprint(failed) {
-			tb.Fatalf("%d parts: error %v, want %v", n, gotFailed, failed)
+			tb.Fatalf("%d parts: got error %v, want %v", n, gotFailed, failed)
 		}
 		if failed == nil && (!slices.Equal(gotAll, all) || !slices.Equal(gotRejected, rejected)) {
 			tb.Fatalf("%d parts: %d products and %d rejections, want %d and %d, and the same",
@@ -149,7 +149,7 @@ func TestFilesWithoutParts(t *testing.T) {
 	} {
 		_, _, err := sourcetest.Split(t, newSource(t, map[string]string{test.file: test.content}, test.cfg), "acme", 4)
 		if !errors.Is(err, errors.ErrUnsupported) {
-			t.Errorf("%s: %v, want ErrUnsupported", name, err)
+			t.Errorf("%s: got %v, want ErrUnsupported", name, err)
 		}
 	}
 }

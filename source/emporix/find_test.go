@@ -131,7 +131,7 @@ func TestFindFails(t *testing.T) {
 			}
 		}
 		if failed == nil || !strings.Contains(failed.Error(), test.want) {
-			t.Errorf("%s: error %v, want one with %q", name, failed, test.want)
+			t.Errorf("%s: got error %v, want one with %q", name, failed, test.want)
 		}
 	}
 }

@@ -256,7 +256,7 @@ func testMySQLKey(t *testing.T, db *sql.DB, column, query string, want []string,
 			ids = append(ids, p.ID)
 		}
 		if err != nil || !slices.Equal(ids, want) {
-			t.Errorf("%s, %s, pages of %d: %q, error %v; want %q", column, query, size, ids, err, want)
+			t.Errorf("%s, %s, pages of %d: got %q, error %v; want %q", column, query, size, ids, err, want)
 		}
 	}
 }

@@ -62,7 +62,7 @@ func testPostgresTypes(t *testing.T, d database) {
 			continue
 		}
 		if got, want := string(products[0].Body), `{"id":"p","value":`+want+`}`; got != want {
-			t.Errorf("%s: %s, want %s", expr, got, want)
+			t.Errorf("%s: got %s, want %s", expr, got, want)
 		}
 	}
 	testPostgresKeys(t, d)

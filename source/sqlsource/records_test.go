@@ -67,7 +67,7 @@ func testBadRows(t *testing.T, d database) {
 				continue
 			}
 			if !slices.Equal(got, test.want) {
-				t.Errorf("pages of %d by %q: %q, want %q", rows, cfg.Key, got, test.want)
+				t.Errorf("pages of %d by %q: got %q, want %q", rows, cfg.Key, got, test.want)
 			}
 			if n, err := snap.(reindex.Counter).Count(t.Context()); err != nil || n != int64(len(got)) {
 				t.Errorf("counted %d rows, error %v, want %d", n, err, len(got))
@@ -79,7 +79,7 @@ func testBadRows(t *testing.T, d database) {
 					got = append(got, records(t, seq)...)
 				}
 				if !slices.Equal(got, test.want) {
-					t.Errorf("parts by %q: %q, want %q", cfg.Key, got, test.want)
+					t.Errorf("parts by %q: got %q, want %q", cfg.Key, got, test.want)
 				}
 			}
 		}

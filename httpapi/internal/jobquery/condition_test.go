@@ -195,7 +195,7 @@ func selected(t *testing.T, q, sort string) string {
 func TestConditions(t *testing.T) {
 	for _, tc := range conditionTests {
 		if got := selected(t, tc.q, ""); got != tc.want {
-			t.Errorf("%s: %q, want %q", tc.q, got, tc.want)
+			t.Errorf("%s: got %q, want %q", tc.q, got, tc.want)
 		}
 	}
 }
@@ -333,7 +333,7 @@ func TestConditionsAreRefused(t *testing.T) {
 	for _, tc := range refusedConditions {
 		_, err := ParseConditions(tc.q)
 		if wrong, ok := errors.AsType[*Error](err); !ok || *wrong != (Error{"Invalid q", tc.detail}) {
-			t.Errorf("%.80s: %v, want %q", tc.q, err, tc.detail)
+			t.Errorf("%.80s: got %v, want %q", tc.q, err, tc.detail)
 		}
 	}
 }

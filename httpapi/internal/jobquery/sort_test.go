@@ -36,7 +36,7 @@ func TestSort(t *testing.T) {
 		{"status,expectedCount:desc,id", "J3 J5 J2 J6 J8 J7 J1 J4"},
 	} {
 		if got := selected(t, "", tc.sort); got != tc.want {
-			t.Errorf("%s: %q, want %q", tc.sort, got, tc.want)
+			t.Errorf("%s: got %q, want %q", tc.sort, got, tc.want)
 		}
 	}
 }
@@ -62,7 +62,7 @@ func TestSortIsRefused(t *testing.T) {
 	} {
 		_, err := ParseSort(tc.sort)
 		if wrong, ok := errors.AsType[*Error](err); !ok || *wrong != (Error{"Invalid sort", tc.detail}) {
-			t.Errorf("%s: %v, want %q", tc.sort, err, tc.detail)
+			t.Errorf("%s: got %v, want %q", tc.sort, err, tc.detail)
 		}
 	}
 }

@@ -17,11 +17,12 @@ for (const type of ["pointerup", "pointercancel"]) {
 }
 
 // released waits until no pointer is pressed. A click is lost if the element under the pointer moves between press and
-// release, so views wait for it before they show anything that the user has not just asked for.
+// release, so views wait for the release before they show anything that the user has not just asked for.
 export function released() { return held; }
 
-// poll calls ask, and then show with the answer or failed with the error. It repeats this millis after each answer, while
-// the page is visible. It returns now, which asks at once, and stop. Only the answer to the newest request is shown.
+// poll calls ask, and then show with the answer or failed with the error. While the page is visible, it calls ask again
+// millis milliseconds after each answer. It returns now, which asks at once, and stop. Only the answer to the newest
+// request is shown.
 export function poll(millis, { ask, show, failed }) {
   let timer, latest = 0, over = false;
 
