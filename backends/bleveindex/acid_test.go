@@ -10,7 +10,7 @@ import (
 	"productindex/reindex/reindextest/acidtest"
 )
 
-// The index ends equal to the database of the shop, at whatever moment the process of the engine is killed.
+// Whenever the process of the engine is killed, the index is equal to the database of the shop in the end.
 func TestAcid(t *testing.T) { acidtest.Run(t, acidtest.Scenario{}, nil) }
 
 // openAcid opens the index of a scenario. It runs in the process that is killed.

@@ -14,7 +14,7 @@ import (
 	"productindex/reindex"
 )
 
-// manyChanges is a number of changes whose documents several goroutines make.
+// manyChanges is a number of changes for which several goroutines make the documents.
 const manyChanges = 10 * changesPerGoroutine
 
 // Of several changes of one product in a call the last one counts, even if other goroutines make the documents of the
@@ -42,7 +42,7 @@ func TestChangesOfOneProductInOneCall(t *testing.T) {
 	}
 }
 
-// fragile is a mapping of a host that panics for products with a field of that name.
+// fragile is a host's mapping. It panics for products that have a field with the name in panics.
 type fragile struct {
 	*mapping.IndexMappingImpl
 
@@ -87,12 +87,12 @@ func TestManyChangesWithDefects(t *testing.T) {
 	}
 }
 
-// nameless is a field of a host whose name cannot be read.
+// nameless is a host's field whose name cannot be read.
 type nameless struct{ document.Field }
 
 func (nameless) Name() string { panic("no luck") }
 
-// illegible is a mapping of a host whose documents cannot be read if the product has a field of the name illegible.
+// illegible is a host's mapping. The document of a product with a field named illegible cannot be read.
 type illegible struct{ *mapping.IndexMappingImpl }
 
 func (illegible) MapDocument(doc *document.Document, data any) error {

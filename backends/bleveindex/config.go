@@ -19,8 +19,8 @@ type Config struct {
 	Mapping mapping.IndexMapping
 
 	// TenantMapping returns the mapping for a tenant's products, which must not be changed afterwards. If TenantMapping
-	// is nil, or returns nil, the tenant has Mapping. TenantMapping is called when a generation begins and when an
-	// index is opened, possibly for several tenants at the same time.
+	// is nil, or returns nil, Mapping applies. TenantMapping is called when a generation begins and when an index is
+	// opened, possibly for several tenants at the same time.
 	TenantMapping func(tenant string) (mapping.IndexMapping, error)
 
 	// OmitBodies leaves the products' bodies out of the index. Hits then have only the values of fields that Mapping

@@ -70,8 +70,8 @@ func reindexOnce(dir, rev string) error {
 	return ix.Close()
 }
 
-// After a process was killed during a reindex, at whatever moment, the next process serves the whole old or the whole
-// new generation, and no other files are left.
+// Whenever a process is killed during a reindex, the next process serves the whole old or the whole new generation, and
+// no other files are left.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	const rounds = 8
@@ -101,8 +101,8 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// child runs a reindex in a process of its own, and kills the process when that time has passed since it opened the
-// index. It returns the time from there to the end of the process, or -1 if the process was killed.
+// child runs a reindex in a process of its own, and kills it when the time life has passed since it opened the index.
+// It returns the time from the opening of the index to the end of the process, or -1 if the process was killed.
 func child(t *testing.T, dir, rev string, life time.Duration) time.Duration {
 	t.Helper()
 	executable, err := os.Executable()

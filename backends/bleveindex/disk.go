@@ -10,8 +10,8 @@ import (
 	"runtime"
 )
 
-// disk holds the functions with which this package changes the file system. Tests replace them to check their order and
-// to make them fail.
+// disk holds the functions with which this package changes the file system. Tests replace them to check the order of
+// the calls and to make calls fail.
 type disk struct {
 	sync   func(file *os.File) error // waits until the content of a file or directory is on the disk
 	rename func(from, to string) error

@@ -61,7 +61,7 @@ func (m *mapper) learn(products []reindex.Product) ([]byte, error) {
 	return m.bodies.Load().Dictionary(), nil
 }
 
-// document returns the bleve document of a product. Bleve's own mappings leave out fields of the product whose names
+// document returns the bleve document of a product. bleve's own mappings leave out fields of the product whose names
 // are reserved for the index; the stored body has them.
 func (m *mapper) document(p reindex.Product, buffer *compact.Buffer) (index.Document, error) {
 	if p.ID == "" {

@@ -216,7 +216,7 @@ func hits(t testing.TB, ix *Index, tenant string, req *bleve.SearchRequest) []st
 
 func products(n int, rev string) []reindex.Product { return reindextest.Products(n, rev) }
 
-// indexPlainly indexes products in one batch with bleve alone, and stores their bodies if bodies is set.
+// indexPlainly is like plainBatch, but fails the test if there is an error.
 func indexPlainly(tb testing.TB, to bleve.Index, products []reindex.Product, bodies bool) {
 	tb.Helper()
 	if err := plainBatch(to, products, bodies); err != nil {

@@ -70,7 +70,7 @@ func FuzzParsePointer(f *testing.F) {
 		if p.format() != content && line("1 "+p.generation) != content ||
 			p.generation != "" && !generationName.MatchString(p.generation) ||
 			p.documents < unknown {
-			t.Errorf("the pointer %q is parsed as %+v", content, p)
+			t.Errorf("the pointer %q is parsed as %+v, want an error or the pointer with this content", content, p)
 		}
 	})
 }
@@ -88,7 +88,7 @@ func FuzzParseMark(f *testing.F) {
 			t.Errorf("the mark %q is parsed as that of a generation that was never live", content)
 		}
 		if m.documents != unknown && content != line(liveMark(m.documents, m.edited)) {
-			t.Errorf("the mark %q is parsed as %+v", content, m)
+			t.Errorf("the mark %q is parsed as %+v, want an unknown mark or the one with this content", content, m)
 		}
 	})
 }

@@ -9,7 +9,7 @@ const unsafeBatch = "unsafe_batch"
 
 // persist writes a batch to the index of that name and returns when the batch is on the disk.
 //
-// Bleve could wait itself. But if it then fails to write a batch, it closes the segment of the batch while it continues
+// bleve could wait itself. But if it then fails to write a batch, it closes the segment of the batch while it continues
 // to search and merge that segment, which panics on one of its own goroutines. With unsafeBatch, a batch that could not
 // be written stays in memory, and bleve tries again.
 func persist(inner index.Index, name string, ops *index.Batch) error {

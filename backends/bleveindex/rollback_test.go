@@ -140,7 +140,7 @@ func TestKeptIsRemoved(t *testing.T) {
 	}
 }
 
-// A kept generation that is no longer kept is removed even if its index was closed for being idle.
+// A generation that is no longer kept is removed even if its index was closed for being idle.
 func TestKeptIsRemovedAfterIdleClose(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, &Config{KeepPrevious: 1, IdleTimeout: -1})

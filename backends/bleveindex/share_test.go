@@ -81,7 +81,7 @@ func TestShareWaits(t *testing.T) {
 	})
 }
 
-// watching is a mapping of a host that calls mapped for each document.
+// watching is a host's mapping. It calls mapped for each document.
 type watching struct {
 	*mapping.IndexMappingImpl
 

@@ -133,8 +133,8 @@ func openShadow(ctx context.Context, generation string) (index bleve.Index, docu
 }
 
 // Backup copies the live index of every tenant to dir, and waits until the copies are on the disk. It creates dir if it
-// does not exist. [Open] can open dir; to restore a backup, replace the directory of an Index that is closed by a copy
-// of dir. Runs and searches continue during a backup, and each copy is one complete generation. Copies are checked like
+// does not exist. [Open] can open dir. To restore a backup, close the Index, and replace its directory with a copy of
+// dir. Runs and searches continue during a backup, and each copy is one complete generation. Copies are checked like
 // indexes that are opened, and the error matches [reindex.ErrDamaged] if one is damaged. Backup returns an error for a
 // tenant that dir already has. After an error for one tenant, it continues with the others.
 //

@@ -20,8 +20,8 @@ var changingPlan = map[string]any{
 	"ReclaimDeletesWeight": 1,
 }
 
-// restingPlan returns the plan by which the segments of an index that is no longer changed are merged: into few, so
-// that searches are fast.
+// restingPlan returns the plan for an index that is no longer changed. It merges the segments into few, so that
+// searches are fast.
 func restingPlan() *mergeplan.MergePlanOptions {
 	plan := mergeplan.DefaultMergePlanOptions
 	plan.SegmentsPerMergeTask = 16 // one merge of many takes less time than several of few

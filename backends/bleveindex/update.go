@@ -136,7 +136,7 @@ func (b *batch) writeCounted(ctx context.Context, complete bleve.Index) (before,
 	return before, after, b.write(ctx, complete)
 }
 
-// syncStore waits until the names of a generation's segments are on the disk. Bleve syncs their contents.
+// syncStore waits until the names of a generation's segments are on the disk. bleve syncs their contents.
 func (t *tenant) syncStore(generation string) error {
 	return t.ix.disk.syncDir(filepath.Join(t.dir, generation, storeDir))
 }

@@ -29,7 +29,7 @@ func update(t testing.TB, ix *Index, tenant string, changes ...reindex.Change) {
 	}
 }
 
-// Updates change the number of documents: that of the index, and that in the mark, which counts if the index is
+// An update changes the number of documents in the index and in its mark. The number in the mark counts if the index is
 // damaged.
 func TestUpdateCounts(t *testing.T) {
 	dir := t.TempDir()

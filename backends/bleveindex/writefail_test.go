@@ -144,6 +144,6 @@ func TestPublicMessages(t *testing.T) {
 		}
 	}
 	if err := damaged("x"); !errors.Is(err, reindex.ErrDamaged) {
-		t.Errorf("the error %v is not %v", err, reindex.ErrDamaged)
+		t.Errorf("got the error %v, want %v", err, reindex.ErrDamaged)
 	}
 }

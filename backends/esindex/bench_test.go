@@ -22,8 +22,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// benchWorkers is the number of goroutines that send requests in BenchmarkLoad, which is the BulkIndexer's default on
-// two cores. The requests of the BulkIndexer have its default of 5 MB, those of the engine the size in Limits.
+// benchWorkers is the number of goroutines that send requests in BenchmarkLoad: the BulkIndexer's default on two cores.
+// The requests of the BulkIndexer have its default of 5 MB, those of the engine the size in Limits.
 const benchWorkers = 2
 
 var twoWorkers = &reindex.Config{Workers: benchWorkers}
@@ -71,8 +71,9 @@ func cpuTime(b *testing.B) time.Duration {
 }
 
 // BenchmarkSweep loads a real catalogue with fixed sizes and numbers of concurrent requests, and with those to which
-// the engine adapts. Each round (-benchtime 5x) has all of these loads, in alternating order. It prints the median time
-// of each, with the processor time of the server, and reports the ratio of the adaptive load to the best fixed one.
+// the engine adapts. Each round (-benchtime 5x) has all of these loads, in alternating order. BenchmarkSweep prints the
+// median time of each, with the processor time of the server, and reports the ratio of the adaptive load to the best
+// fixed one.
 func BenchmarkSweep(b *testing.B) {
 	products := catalogue(b, "pcparts.jsonl.gz")
 	transport := estest.Plain(b).Transport(b)

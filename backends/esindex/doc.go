@@ -18,8 +18,8 @@
 // own client:
 //   - DisableRetry: true. The engine retries with growing delays and resends only the products that failed. The
 //     client's own retries would multiply with those: 4 attempts of the client times 8 of the engine.
-//   - an [net/http.Transport] with MaxIdleConnsPerHost of at least 8, or the engine's Workers if that is more; with
-//     Go's default of 2, further workers open a new connection for each batch.
+//   - a [net/http.Transport] with MaxIdleConnsPerHost of at least 8, or the engine's Workers if that is more; with Go's
+//     default of 2, further workers open a new connection for each batch.
 //   - ResponseHeaderTimeout of some minutes, so that a call to a server that has stopped answering fails.
 //   - no compression on a fast network: it costs more than it saves.
 //
@@ -38,9 +38,9 @@
 // the switch the tenant's alias keeps its filter and its routing, and other aliases of the live index, including those
 // of a template, move to the new index. An index with an alias that someone else added is never deleted.
 //
-// Begin fails for every fault that can be found before the load: a read-only live index, too few nodes for the shards
-// or replicas, a missing privilege, or a template that rejects products or sends them through a pipeline. A run can
-// replace a live index that is damaged.
+// Begin fails if it finds a fault that would make the run fail later: a read-only live index, too few nodes for the
+// shards or replicas, a missing privilege, or a template that rejects products or sends them through a pipeline. A run
+// can replace a live index that is damaged.
 //
 // # Going back
 //
@@ -55,7 +55,7 @@
 // and deleting a missing product succeeds. Searches see the changes after the refresh_interval of the index, or after
 // [Index.Settle]. A generation also gets the changes that were made while it was being filled.
 //
-// The alias must point to exactly one index, which must accept writes, and must not have an index_routing unless the
+// The alias must point to exactly one index, which must accept writes. It must not have an index_routing unless the
 // index has one shard. The mark of an index, in the _meta of its mappings, holds the number of products at Seal,
 // without later changes. That number is used only if the index itself cannot be counted; see [reindex.Sealed].
 //

@@ -48,7 +48,7 @@ func (e *ServerError) Error() string {
 
 const maxReason = 600
 
-// shorten truncates a reason to maxReason bytes: the server quotes whole values.
+// shorten truncates a reason to maxReason bytes, since the server quotes whole values.
 func shorten(reason string) string {
 	if len(reason) <= maxReason {
 		return reason
@@ -166,8 +166,8 @@ func decodeAnswer(text []byte, into any) error {
 }
 
 // lost reports whether err comes from a failed connection or an answer that was cut off. It reports false for other
-// errors, such as those of a certificate or of an address that is not valid: an unknown error is not retried. A host's
-// own transport can mark its errors as retryable with a [*reindex.TemporaryError].
+// errors, such as those of a certificate or of an address that is not valid, since an unknown error is not retried. A
+// host's own transport can mark its errors as retryable with a [*reindex.TemporaryError].
 func lost(err error) bool {
 	if answer, ok := errors.AsType[*unreadable](err); ok {
 		return answer.cut
@@ -219,7 +219,7 @@ func classify(ctx context.Context, what string, err error) error {
 	}
 }
 
-// unreachable gives a connection error, whose text names hosts, a text that callers of an API may see.
+// unreachable adds a text that callers of an API may see to a connection error, whose own text names hosts.
 func unreachable(err error) error {
 	if _, ok := errors.AsType[*unreadable](err); ok {
 		return err

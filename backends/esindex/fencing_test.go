@@ -171,7 +171,7 @@ func TestSameFence(t *testing.T) {
 	assertLive(t, ix, 2, "first")
 }
 
-// If a newer run deletes the index of a run in its Begin, Begin returns ErrFenced.
+// If a newer run deletes the index of a run that is still beginning, Begin returns ErrFenced.
 func TestFencedDuringBegin(t *testing.T) {
 	ix := open(t, nil)
 	elsewhere, err := New(ix.transport, &ix.cfg)

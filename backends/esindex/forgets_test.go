@@ -17,7 +17,7 @@ func TestForgottenVersionsOfDeletions(t *testing.T) {
 	products := reindextest.Products(60, "1")
 	var engine *reindex.Engine
 	var once sync.Once
-	lost := errors.New("the answer got lost")
+	lost := errors.New("the answer was lost")
 	update := func(changes ...reindex.Change) {
 		ctx := context.WithoutCancel(t.Context())
 		if err := errors.Join(engine.Update(ctx, acme, changes...), engine.Settle(ctx, acme)); err != nil {

@@ -12,8 +12,8 @@ import (
 const ignoredAtMost = 10_000
 
 // countIgnored counts the fields that the index ignores because it has reached its limit of fields. In each product the
-// server lists the fields whose values it has ignored, including values of the wrong type. Those fields are in the
-// mapping; the fields beyond the limit are not, so only they are counted.
+// server lists the fields whose values it has ignored, including values of the wrong type. Fields with such values are
+// in the mapping and those beyond the limit are not, so countIgnored counts only fields that are not in the mapping.
 func (g *generation) countIgnored(ctx context.Context) error {
 	if fmt.Sprint(g.found[ignoreBeyondLimit]) != "true" {
 		return nil

@@ -35,7 +35,7 @@ func (e *ServerError) PublicMessage() string {
 		return fmt.Sprintf("not all nodes of the cluster answer (%s)", e.Type)
 	}
 	reason := withoutNames(e.Reason)
-	if !ofDocument(e.Type) { // a reason that quotes a product may keep its values: they are the tenant's own
+	if !ofDocument(e.Type) { // a reason that quotes a product may keep its values, since they are the tenant's own
 		reason = withoutHosts(reason)
 	}
 	if strings.Contains(reason, "maximum normal shards open") || strings.Contains(reason, "maximum shards open") {

@@ -16,7 +16,7 @@ import (
 var _ reindex.Rollbacker = (*Index)(nil)
 
 // Rollback implements [reindex.Rollbacker]. It needs Config.KeepPrevious. Rollback refuses an index that is closed,
-// blocked for searches, lacks shards, or holds fewer products than when it was replaced. It then changes nothing.
+// blocked for searches, lacks shards, or holds fewer products than when it was replaced. A refusal changes nothing.
 //
 // Commit moves the tenant's alias in one call, with its filter, its routing and the further aliases of the live index.
 // It keeps the replaced index whatever Config.KeepPrevious is; the next run deletes indexes beyond that number.

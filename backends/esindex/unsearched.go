@@ -27,8 +27,8 @@ var objectAndValue = []*regexp.Regexp{
 // maxUnsearched is the largest number of unsearched fields per tenant. A product with a further such field is rejected.
 const maxUnsearched = 500
 
-// learnUnsearched records the fields because of which products were rejected, if a new generation would accept them. If
-// there are such fields it returns an error that matches [reindex.ErrAgain].
+// learnUnsearched records the fields that made the server reject products, if a new generation would accept the
+// products. If there are such fields it returns an error that matches [reindex.ErrAgain].
 func (w writer) learnUnsearched(failed []reindex.ItemError) error {
 	if !w.ix.mappings.byDefault || !w.ix.abilities.lacksSubobjects() {
 		return nil

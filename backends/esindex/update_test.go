@@ -332,8 +332,8 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// An update of a field that is a value in the live index to an object is refused for that product alone. The field is
-// learned, so that the next generation accepts both.
+// If an update turns a field that is a value in the live index into an object, only that product is refused. The index
+// learns the field, so that the next generation accepts both.
 func TestUpdateLearnsUnsearchedFields(t *testing.T) {
 	ix, err := New(answers{}, nil)
 	if err != nil {

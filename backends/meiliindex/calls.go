@@ -184,7 +184,7 @@ func (ix *Index) cancelTasks(ctx context.Context, uid string) {
 	}
 }
 
-// staging is an index of a tenant other than the live one: of a generation in progress, a kept one, or a mark.
+// staging is an index of a tenant other than the live one: that of a generation in progress, a kept one, or a mark.
 type staging struct {
 	stagingName
 

@@ -62,8 +62,8 @@ func (g *generation) switchOver(ctx context.Context) error {
 	return g.confirm(ctx)
 }
 
-// askForSwap enqueues the swap. Right before, it checks that the generation's index has not become live: a second swap
-// would undo the first.
+// askForSwap enqueues the swap. Just before that, it checks that the generation's index has not become live, since a
+// second swap would undo the first.
 func (g *generation) askForSwap(ctx context.Context) error {
 	if err := g.checkIdentity(ctx); err != nil {
 		return err
@@ -86,7 +86,7 @@ func (g *generation) askForSwap(ctx context.Context) error {
 	return g.resolve(ctx, err, explain(ctx, "indexes.swap", g.uid, err))
 }
 
-// resolve finds out whether a swap was applied whose task is not known. The argument failed is the client's error, and
+// resolve finds out whether a swap was applied if its task is not known. The argument failed is the client's error, and
 // err is the same error after explain.
 func (g *generation) resolve(ctx context.Context, failed, err error) error {
 	arrived := arrivalOf(failed)
@@ -162,7 +162,7 @@ func (g *generation) isSwap(task *meilisearch.Task) bool {
 		})
 }
 
-// confirmByIndexes finds out from the indexes whether a swap was applied whose task the server does not show.
+// confirmByIndexes finds out from the indexes whether a swap was applied if the server does not show its task.
 func (g *generation) confirmByIndexes(ctx context.Context) error {
 	applied, err := g.appliedByNow(ctx)
 	if err != nil {

@@ -28,21 +28,21 @@ type Config struct {
 	// PayloadLimit is the server's --http-payload-size-limit in bytes. Default 100,000,000, the server's own default.
 	PayloadLimit int
 
-	// BatchBytes is the largest sum of the lengths of the bodies in one task, in bytes, and at most half of
-	// PayloadLimit. Larger batches are indexed faster and need more memory: see "Capacity" in the package's
-	// documentation. Default 48 MiB.
+	// BatchBytes is the greatest total size of the bodies in one task, in bytes, but never over half of PayloadLimit.
+	// Larger batches are indexed faster and need more memory: see "Capacity" in the package's documentation. Default 48
+	// MiB.
 	BatchBytes int
 
-	// MaxTasks is the largest number of unfinished tasks of a run, whose payloads are kept in memory until they have
-	// succeeded. Default 2: the server processes one task while the next one waits.
+	// MaxTasks is the largest number of unfinished tasks of a run. The payload of a task is kept in memory until the
+	// task has succeeded. Default 2: the server processes one task while the next one waits.
 	MaxTasks int
 
 	// PollInterval is the longest time between two requests for the state of a task. Default 100 ms.
 	PollInterval time.Duration
 
 	// StaleAfter is the time without changes after which Reap deletes an index of another process whose run has no
-	// fencing token (see [reindex.Fence]). The clocks of the server and the process must differ by less. Default one
-	// hour; negative: at once, for a server that only this process reindexes to.
+	// fencing token (see [reindex.Fence]). The clocks of the server and the process must differ by less than that.
+	// Default one hour; negative: at once, for a server that only this process reindexes to.
 	StaleAfter time.Duration
 
 	// KeepPrevious is the number of replaced generations per tenant that are kept for [Index.Rollback]. Default 0: none

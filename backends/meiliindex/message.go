@@ -13,7 +13,7 @@ func publicText(code, message string) string {
 	case strings.HasPrefix(code, "index_"), strings.Contains(code, "swap"), strings.Contains(code, "index_uid"):
 		text = quoted.ReplaceAllString(text, "…") // quoted words are most likely uids
 	case !strings.Contains(code, "document"):
-		// a message that quotes a product may keep its values: they are the tenant's own
+		// a message that quotes a product may keep its values, since they are the tenant's own
 		text = addresses.ReplaceAllString(text, "…")
 	}
 	text = stagingUIDs.ReplaceAllString(text, "…")

@@ -13,7 +13,7 @@ import (
 var _ reindex.Rollbacker = (*Index)(nil)
 
 // Rollback implements [reindex.Rollbacker]. It needs Config.KeepPrevious. Rollback refuses an index that holds fewer
-// documents than when it was replaced, or that another program has created. It then changes nothing.
+// documents than when it was replaced, or that another program has created. A refusal changes nothing.
 //
 // Commit swaps the kept index with the live one in one task. It keeps the replaced index whatever Config.KeepPrevious
 // is; the next run deletes indexes beyond that number.

@@ -15,7 +15,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// If the live index is deleted, at whatever moment of an update, Update returns ErrNoLiveIndex and leaves no index.
+// Whenever the live index is deleted during an update, Update returns ErrNoLiveIndex and leaves no index.
 func TestUpdateMakesNoIndex(t *testing.T) {
 	body := []byte(`{"id":"1","rev":"new"}`)
 	var many []reindex.Change

@@ -145,9 +145,8 @@ func FuzzAnalyzers(f *testing.F) {
 	})
 }
 
-// A text of very long words takes about as long as one of ordinary words, since a product can hold any text. A time
-// that grows with the square of the length of a word would be half a minute for these texts, and any other is
-// milliseconds.
+// A text of very long words takes about as long as one of ordinary words, since a product can hold any text. If the
+// time grew with the square of the length of a word, these texts would take half a minute. They take milliseconds.
 func TestLongWords(t *testing.T) {
 	const size, limit = 100_000, 10 * time.Second
 	names := []string{Words}

@@ -45,7 +45,7 @@ func init() { //nolint:gochecknoinits // the way in which bleve's analyzers beco
 			inner(tag),
 			func(_ map[string]any, cache *registry.Cache) (analysis.Analyzer, error) { return newLanguage(l, cache) },
 		)
-		// The name of bleve's own analyzer in indexes that earlier releases have built.
+		// Earlier releases have built indexes with bleve's own analyzer under this name.
 		if l.bleve != "" && !former[l.bleve] {
 			former[l.bleve] = true
 			register(prefix+l.bleve, func() (analysis.Analyzer, error) { return shared.AnalyzerNamed(l.bleve) })

@@ -97,7 +97,7 @@ func (b *Buffer) clear() {
 	}
 }
 
-// begin begins a field with at most the given number of terms, which end completes.
+// begin begins a field with at most the given number of terms. The method end completes it.
 func (b *Buffer) begin(most int) {
 	m := &b.maps[bits.Len(uint(most))]
 	if m.used == len(m.all) {

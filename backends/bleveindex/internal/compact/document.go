@@ -11,8 +11,8 @@ import (
 // Doc is a bleve document with the same terms, frequencies and positions as one of bleve's own documents. Its fields
 // are analyzed when they are added, and keep their tokens in a compact form. bleve builds a segment from one document
 // after the other, and reads each document twice. The [Buffer] of the batch expands the terms of a document to bleve's
-// form only for that time. All values with the same name are one field, since bleve looks up the name of each field
-// many times.
+// form only while bleve reads that document. All values with the same name are one field, since bleve looks up the name
+// of each field many times.
 //
 // A Doc must not be used after its buffer is given back. It is not safe for concurrent use.
 type Doc struct {

@@ -3,7 +3,7 @@
 // free port.
 //
 // A server needs Maven and a JDK, 17 or later, or 21 or later for Elasticsearch 9 and OpenSearch 3. If these are
-// missing, tests are skipped; with CI=true they fail. The environment has these settings:
+// missing, tests are skipped; with CI=true they fail. These environment variables change that:
 //
 //   - ESTEST_SERVER is the family and the version, such as "opensearch:2.19.6".
 //   - ELASTICSEARCH_URL is the address of a running server, for the tests that need no server of their own.

@@ -303,7 +303,7 @@ func (c *call) swapIndexes() (answer, error) {
 	return accepted(c.s.enqueue(&task{noIndex: true, kind: typeSwap, swaps: swaps, details: newObject()}))
 }
 
-// repeated returns the sorted names that stand in the list more than once.
+// repeated returns the sorted names that are in the list more than once.
 func repeated(names []string) []string {
 	var twice []string
 	for i, name := range names {

@@ -64,8 +64,8 @@ type player struct {
 	s       *Server
 	name    string            // of the scenario
 	keys    map[string]string // by the labels in the recording
-	until   map[int]int       // by the uids of tasks, the last steps during which they are held in processing
-	expires time.Time         // when the key that expires does so
+	until   map[int]int       // by the uid of a task, the last step during which it is held in processing
+	expires time.Time         // when the only key that expires does so
 }
 
 func replay(t *testing.T, file string) {
