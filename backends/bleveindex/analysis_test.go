@@ -143,8 +143,8 @@ func postings(t *testing.T, reader index.IndexReader, field, term string) string
 	return fmt.Sprint(docs)
 }
 
-// A document has the terms that bleve gives it, for all contents of its fields, even if a segment reads it several
-// times after other documents.
+// A document has the terms that bleve gives it, whatever its fields contain, even if a segment reads it several times
+// and after other documents.
 func FuzzSameTermsAsBleve(f *testing.F) {
 	for _, body := range []string{
 		`{"name":"red red wine","tags":["red","red wine"],"price":7,"sizes":[1,1,2.5],"ok":[true,false,true],` +

@@ -73,7 +73,7 @@ func TestManyChangesWithDefects(t *testing.T) {
 	err := ix.Update(t.Context(), "acme", changes)
 	failed, ok := errors.AsType[*reindex.BatchError](err)
 	if !ok || len(failed.Items) != len(defects) {
-		t.Fatalf("update: error %v, want one of %d products", err, len(defects))
+		t.Fatalf("update: error %v, want a BatchError with %d products", err, len(defects))
 	}
 	for _, item := range failed.Items {
 		var i int

@@ -28,11 +28,11 @@ func TestItemErrors(t *testing.T) {
 	})
 	var failed *reindex.BatchError
 	if !errors.As(err, &failed) || len(failed.Items) != 3 {
-		t.Fatalf("write: error %v, want one of 3 products", err)
+		t.Fatalf("write: error %v, want a BatchError with 3 products", err)
 	}
 	for i, id := range []string{"huge", "list", ""} {
 		if item := failed.Items[i]; item.ID != id || item.Retryable || item.Err == nil {
-			t.Errorf("item %d is %+v, want an error of %q that is not retryable", i, item, id)
+			t.Errorf("item %d is %+v, want %q with an error and not retryable", i, item, id)
 		}
 	}
 	sealed, err := gen.Seal(t.Context())
@@ -52,7 +52,7 @@ func TestMappingPanics(t *testing.T) {
 	err := gen.Write(t.Context(), []reindex.Product{object("bad", `{"area":{"type":[]}}`), object("good", `{"rev":"1"}`)})
 	var failed *reindex.BatchError
 	if !errors.As(err, &failed) || len(failed.Items) != 1 || failed.Items[0].ID != "bad" {
-		t.Fatalf("write: error %v, want one of the product bad", err)
+		t.Fatalf("write: error %v, want a BatchError with only the product bad", err)
 	}
 	if sealed, err := gen.Seal(t.Context()); err != nil || sealed.Documents != 1 {
 		t.Errorf("sealed %+v, error %v, want 1 document", sealed, err)
@@ -96,7 +96,7 @@ func TestTooManyFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := counter.add(fields(maxFields-1, 2)); err == nil || !strings.Contains(err.Error(), `"f64999"`) {
-		t.Errorf("two fields for one place: error %v, want one of the field f64999", err)
+		t.Errorf("two fields for one place: error %v, want one with the field f64999", err)
 	}
 	if err := counter.add(fields(maxFields-10, 10)); err != nil {
 		t.Errorf("one field for one place: %v", err)
@@ -120,7 +120,7 @@ func TestRejectsTooManyFields(t *testing.T) {
 	}
 	var failed *reindex.BatchError
 	if err := gen.Write(t.Context(), products(1, "1")); !errors.As(err, &failed) || failed.Items[0].ID != "p0" {
-		t.Errorf("write: error %v, want one of the product p0", err)
+		t.Errorf("write: error %v, want a BatchError with the product p0", err)
 	}
 	if err := gen.Abort(t.Context()); err != nil {
 		t.Error(err)

@@ -187,7 +187,7 @@ func checkAgainstScan(
 	}
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		t.Errorf("%s: %s of %#v finds %q, want %q as a scan", field, name, value, got, want)
+		t.Errorf("%s: %s of %#v finds %q, want %q, as a scan finds", field, name, value, got, want)
 	}
 }
 

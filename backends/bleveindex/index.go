@@ -112,8 +112,9 @@ func (ix *Index) Limits() reindex.Limits {
 // writers returns the number of batches that a run writes at the same time.
 func writers() int { return max(2, min(runtime.GOMAXPROCS(0), maxWriters)) }
 
-// Close discards open generations, waits for running searches, closes every index and unlocks the directory. Calls
-// after it has begun fail with [ErrClosed]. Later calls of Close wait for the first one and return the same error.
+// Close discards open generations, waits for running searches, closes every index and unlocks the directory. Calls that
+// begin after Close has begun fail with [ErrClosed]. Later calls of Close wait for the first one and return the same
+// error.
 func (ix *Index) Close() error {
 	ix.once.Do(func() {
 		ix.mu.Lock()

@@ -65,7 +65,7 @@ func TestTidy(t *testing.T) {
 	}
 }
 
-// The many segments of changes are merged into one once there are no more changes.
+// When changes stop, their many segments are merged into one.
 func TestAtRest(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	publish(t, ix, "acme", products(300, "1")...)

@@ -137,7 +137,7 @@ func TestUpdateErrors(t *testing.T) {
 	failed, ok := errors.AsType[*reindex.BatchError](err)
 	if !ok || len(failed.Items) != 3 || failed.Items[0].ID != "" || failed.Items[1].ID != "array" ||
 		failed.Items[2].ID != "p2" || failed.Items[1].Retryable {
-		t.Errorf("update with changes that cannot be mapped: error %v, want one of 3 products", err)
+		t.Errorf("update with changes that cannot be mapped: error %v, want a BatchError with 3 products", err)
 	}
 	found, err := revs(t.Context(), ix, "acme")
 	if len(found) != 9 || found["p1"] != "2" || found["p2"] != "1" || err != nil {

@@ -256,7 +256,8 @@ func (s *strand) reindex(t *testing.T, seed uint64) {
 	}
 	after := aliasOf(t, s.clean)
 	if (err == nil) == (before == after) || strings.Contains(after, ",") {
-		t.Errorf("seed %d: the alias points to %q, before to %q; the run ended with error %v", seed, after, before, err)
+		t.Errorf("seed %d: the alias points to %q, and to %q before the run, which ended with error %v",
+			seed, after, before, err)
 	}
 	if s.live == 0 {
 		return

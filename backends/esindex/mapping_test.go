@@ -301,7 +301,7 @@ func TestOwnMappings(t *testing.T) {
 	}
 }
 
-// The field that cannot be searched is learned from the refusals of a server without "subobjects".
+// A server without "subobjects" tells in its refusal which field cannot be searched.
 func TestLearnUnsearched(t *testing.T) {
 	ix, err := New(answers{}, nil)
 	if err != nil {

@@ -150,7 +150,7 @@ type scroll struct {
 	id    string // the latest that the server has sent
 	size  int    // bytes of the last page
 	asked int64  // the number of products requested so far
-	found int64  // the number of products so far
+	found int64  // the number of products received so far
 }
 
 // read starts to read a page and returns the channel that receives it.

@@ -18,7 +18,7 @@ import (
 )
 
 // repeating is a transport to the server that sends the first request for a second page of a scroll twice, as a proxy
-// does that has lost the answer.
+// that has lost the answer does.
 type repeating struct {
 	next esapi.Transport
 	once *sync.Once

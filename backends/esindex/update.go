@@ -209,9 +209,10 @@ const (
 func (t target) updatable(n names) error {
 	if len(t.indexes) > 1 {
 		return reindex.Public(
-			fmt.Errorf("esindex: alias %s points to several indexes, %v, and it is not known which of them has a product; "+
-				"remove the alias from all but one, or reindex tenant %s", n.live, t, n.tenant),
-			"the tenant's alias points to several indexes, and it is not known which of them has a product; reindex the tenant")
+			fmt.Errorf("esindex: alias %s points to several indexes, %v, and it is not known which of them holds a given "+
+				"product; remove the alias from all but one, or reindex tenant %s", n.live, t, n.tenant),
+			"the tenant's alias points to several indexes, and it is not known which of them holds a given product; "+
+				"reindex the tenant")
 	}
 	index := t.sorted()[0]
 	e := t.indexes[index]

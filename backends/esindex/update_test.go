@@ -287,7 +287,7 @@ func TestUpdateRefusals(t *testing.T) {
 		})
 		failed, ok := errors.AsType[*reindex.BatchError](err)
 		if !ok || len(failed.Items) != 4 {
-			t.Fatalf("changes: error %v, want one of 4 products", err)
+			t.Fatalf("changes: error %v, want a BatchError with 4 products", err)
 		}
 		for i, id := range []string{"deep", "lines", "empty", long} {
 			if failed.Items[i].ID != id || failed.Items[i].Retryable {

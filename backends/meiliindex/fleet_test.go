@@ -142,7 +142,7 @@ func (s *shelves) assertReads(t *testing.T) {
 		again += n - 1
 	}
 	if len(s.done) != fleetProducts/fleetPart || again > 1 {
-		t.Errorf("%d parts were read, and %d reads repeated, want %d and at most 1",
+		t.Errorf("%d parts were read, and %d reads were repeated, want %d and at most 1",
 			len(s.done), again, fleetProducts/fleetPart)
 	}
 }

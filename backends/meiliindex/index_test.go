@@ -81,10 +81,10 @@ func TestUIDs(t *testing.T) {
 	for _, tenant := range []string{"other", "me", "x-acme", like, "", stamps, strings.TrimLeft(stamps, "-")} {
 		for _, uid := range []string{staging, kept} {
 			if _, ok := ix.parseStaging(tenant, uid); ok {
-				t.Errorf("the uid %s is parsed as that of tenant %q", uid, tenant)
+				t.Errorf("the uid %s of tenant acme is parsed as that of tenant %q", uid, tenant)
 			}
 			if ix.LiveUID(tenant) == uid {
-				t.Errorf("the live index of tenant %q is %s", tenant, uid)
+				t.Errorf("the live index of tenant %q has the uid %s of an index of tenant acme", tenant, uid)
 			}
 		}
 	}

@@ -231,7 +231,7 @@ func TestKeyAttributeOfItsOwn(t *testing.T) {
 	})
 	failed, ok := errors.AsType[*reindex.BatchError](err)
 	if !ok || len(failed.Items) != 1 || failed.Items[0].ID != "own" || failed.Items[0].Retryable {
-		t.Fatalf("write: error %v, want one of the product own", err)
+		t.Fatalf("write: error %v, want a BatchError with only the product own", err)
 	}
 	if sealed := mustSeal(t, gen); sealed.Documents != 3 {
 		t.Errorf("%d documents, want 3", sealed.Documents)

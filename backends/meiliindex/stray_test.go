@@ -100,7 +100,7 @@ func dropAt(t *testing.T, s *meilitest.Server, moment string, drop func()) func(
 	}
 }
 
-// An index that an update has created, but whose answer was lost, does not count as live.
+// If an update creates an index and its answer is lost, the index does not count as live.
 func TestUpdateAfterALostAnswer(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)

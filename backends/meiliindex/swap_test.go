@@ -88,7 +88,7 @@ func TestSwapNeverArrives(t *testing.T) {
 	}
 }
 
-// Commit finds out the outcome of its swap although the server restarts meanwhile.
+// Commit finds out the outcome of its swap even if the server restarts meanwhile.
 func TestRestartDuringTheSwap(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -286,7 +286,7 @@ func TestRetireLogs(t *testing.T) {
 }
 
 // abortDuringSwap ends the context of a Commit that waits for its swap, and then aborts the generation, while the
-// cancelation of tasks fails with the fault.
+// cancellation of tasks fails with the fault.
 func abortDuringSwap(t *testing.T, s *meilitest.Server, ix *Index, down meilitest.Fault) error {
 	t.Helper()
 	ix.cfg.KeepPrevious = 0 // so that there is one swap

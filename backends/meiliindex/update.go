@@ -103,7 +103,7 @@ func (ix *Index) confirmLive(ctx context.Context, tenant string, created time.Ti
 const strayTasks = 1000
 
 // isStray reports whether a task of documents has created the index. The server processes one batch of tasks at a time,
-// so it looks for a task during which the index was created.
+// so isStray looks for a task during which the index was created.
 func (ix *Index) isStray(ctx context.Context, index *meilisearch.IndexResult) (bool, error) {
 	tasks, err := ix.client.GetTasksWithContext(ctx, &meilisearch.TasksQuery{
 		IndexUIDS: []string{index.UID}, Limit: strayTasks,

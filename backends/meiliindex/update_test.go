@@ -128,7 +128,7 @@ func TestRefusedChanges(t *testing.T) {
 				})
 				failed, ok := errors.AsType[*reindex.BatchError](err)
 				if !ok || len(failed.Items) != 3 {
-					t.Fatalf("change: error %v, want one of 3 products", err)
+					t.Fatalf("change: error %v, want a BatchError with 3 products", err)
 				}
 				for _, item := range failed.Items {
 					if !slices.Contains([]string{"bad", long, "own"}, item.ID) || item.Retryable ||

@@ -55,7 +55,7 @@ func TestRoundTrip(t *testing.T) {
 	} {
 		encoded := c.Encode(body)
 		if got, err := again.Decode(encoded); err != nil || !bytes.Equal(got, body) || len(encoded) > len(body) {
-			t.Errorf("%d bytes %.20s are encoded in %d bytes and decoded as %.20s, error %v",
+			t.Errorf("%d bytes %.20s are encoded in %d bytes and decoded as %.20s, error %v, want the same and no more bytes",
 				len(body), body, len(encoded), got, err)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// values caches the tokens and terms of recently added values. Most products of a catalogue share their brands, colours
+// values caches the tokens and terms of recently added values. Most products of a catalogue share their brands, colors
 // and sizes with others.
 type values struct {
 	texts, numbers [maxValues]*value // by hash

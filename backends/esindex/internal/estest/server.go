@@ -250,8 +250,8 @@ type process struct {
 var published = regexp.MustCompile(`HttpServerTransport.* publish_address \{.*:(\d+)\}`)
 
 // start runs the server. The goroutine that starts it has a thread of its own, and waits for the end of the server. The
-// kernel kills the server when that thread ends, so no server outlives this process. The script that launches the JVM
-// then ends it.
+// kernel kills the server when that thread ends, so no server outlives this process. The launch script then
+// ends the JVM.
 func (s *Server) start() (*process, error) {
 	cmd := s.command(s.Release.Family, s.settings()...)
 	output, err := cmd.StdoutPipe()

@@ -28,8 +28,8 @@ func (s *Server) run() {
 	}
 }
 
-// nextBatch returns the tasks to process next: a cancelation, or else a deletion of tasks, or else the oldest task with
-// the following tasks of its index that can share its batch.
+// nextBatch returns the tasks to process next: a cancellation, or else a deletion of tasks, or else the oldest task and
+// those tasks after it that can share its batch.
 func (s *Server) nextBatch() []*task {
 	for s.firstOpen < len(s.tasks) && s.tasks[s.firstOpen].ended() {
 		s.firstOpen++
