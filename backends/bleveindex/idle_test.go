@@ -71,7 +71,7 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// Searches and switches succeed while the index is closed for being idle all the time.
+// Searches and switches succeed although the index is closed for being idle again and again.
 func TestIdleDuringSearches(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, &Config{IdleTimeout: time.Nanosecond})

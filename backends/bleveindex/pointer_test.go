@@ -29,7 +29,7 @@ func TestOlderPointer(t *testing.T) {
 	ix = open(t, dir, nil)
 	assertLive(t, ix, "acme", 100, "1")
 	if gate := assertShrunk(t, run(t, ix, "acme", products(1, "2"))); gate.Want < 2 {
-		t.Errorf("the gate wants %v documents, want more than 1", gate.Want)
+		t.Errorf("the least number of documents is %v, want more than 1", gate.Want)
 	}
 	mustClose(t, ix)
 	if err := os.Remove(filepath.Join(tenant, generation, metaFile)); err != nil {
@@ -44,7 +44,7 @@ func TestOlderPointer(t *testing.T) {
 	}
 	open(t, dir, nil)
 	if names := generationsOnDisk(t, dir, "acme"); !slices.Contains(names, generation) {
-		t.Errorf("%q are on the disk, want also %s", names, generation)
+		t.Errorf("the disk has %q, want also %s", names, generation)
 	}
 }
 

@@ -131,7 +131,7 @@ func TestQueryOfUnusualTexts(t *testing.T) {
 	}
 }
 
-// Words that are written otherwise than in the products are found, and the explanation says how.
+// Words that are spelled differently in the products are found, and the explanation says how.
 func TestQuerySpellings(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	publish(t, ix, "acme",

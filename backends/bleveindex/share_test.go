@@ -93,7 +93,7 @@ func (w *watching) MapDocument(doc *document.Document, data any) error {
 	return w.IndexMappingImpl.MapDocument(doc, data)
 }
 
-// A call of Update with many changes counts while it is in progress, and batches of a run heed it.
+// A call of Update with many changes counts while it is in progress, and the batches of a run wait because of it.
 func TestUpdateSharesWithRuns(t *testing.T) {
 	var calls atomic.Int64
 	m := &watching{IndexMappingImpl: bleve.NewIndexMapping(), mapped: func() {}}

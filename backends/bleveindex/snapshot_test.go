@@ -218,7 +218,7 @@ func reindexUntil(ctx context.Context, ix *Index, stop <-chan struct{}) error {
 	return nil
 }
 
-// If the new generation is damaged, a reader stays in the one before.
+// If the new generation is damaged, a reader stays with the previous one.
 func TestReadOnlyDamage(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)

@@ -51,7 +51,7 @@ func TestTenants(t *testing.T) {
 	}
 }
 
-// No files of a deleted tenant are left, in whatever state it was. A reindex creates the tenant again.
+// No files of a deleted tenant are left, whatever state it was in. A reindex creates the tenant again.
 func TestDeleteTenant(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T, ix *Index){
 		"searched": func(t *testing.T, ix *Index) { assertLive(t, ix, "acme", 10, "1") },

@@ -234,8 +234,7 @@ func (t target) definition(n names) (definition, error) {
 		if from != "" && !d.same(next) {
 			return nil, reindex.Public(
 				fmt.Errorf("esindex: alias %s has different filters or routings for index %s and index %s, and a new "+
-					"index can have "+
-					"only one; make them the same, or remove the alias from one of the indexes", n.live, from, index),
+					"index can have only one; make them the same, or remove the alias from one of the indexes", n.live, from, index),
 				"the tenant's alias has different filters or routings for its indexes; make them the same")
 		}
 		d, from = next, index

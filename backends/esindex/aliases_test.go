@@ -217,7 +217,7 @@ func TestRollbackByHandBeforeRetiring(t *testing.T) {
 	assertLive(t, ix, 3, "1")
 }
 
-// A replaced index is not deleted if an operator has made it live meanwhile, and it is a kept generation by now.
+// Abort does not delete a replaced index that an operator has made live again and that a later run has kept.
 func TestKeptBeforeRetiring(t *testing.T) {
 	ix := open(t, func(c *Config) { c.KeepPrevious = 1 })
 	first := publish(t, ix, 1, "1")

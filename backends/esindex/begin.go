@@ -105,8 +105,7 @@ func (g *generation) create(ctx context.Context) error {
 		case hasType(err, "illegal_state_exception") && strings.Contains(err.Error(), "more than one write index"):
 			return reindex.Public(
 				fmt.Errorf("%w: an index template makes each new index the write index of an alias; remove %q from the "+
-					"template, or exclude "+
-					"the indexes %s-* from its pattern", permanent(err), keyWriteIndex, g.ix.cfg.Prefix),
+					"template, or exclude the indexes %s-* from its pattern", permanent(err), keyWriteIndex, g.ix.cfg.Prefix),
 				fmt.Sprintf("an index template makes each new index the write index of an alias; remove %q from the template",
 					keyWriteIndex))
 		case err == nil && !created.Acknowledged:
@@ -173,8 +172,8 @@ func (g *generation) suits(e entry) error {
 		if _, ours := g.ix.settings.create[pipeline]; set && value != "_none" && !ours {
 			return reindex.Public(
 				fmt.Errorf("esindex: a template sends the products of index %s through the pipeline %v, which can change, "+
-					"drop or redirect "+
-					"them; set %s in Config.Settings to that pipeline or to _none, or exclude the indexes %s-* from the template",
+					"drop or redirect them; set %s in Config.Settings to that pipeline or to _none, or exclude the indexes "+
+					"%s-* from the template",
 					g.name, value, pipeline, g.ix.cfg.Prefix),
 				fmt.Sprintf("an index template sets %s, and a pipeline can change, drop or redirect products", pipeline))
 		}

@@ -61,7 +61,7 @@ func kill(t *testing.T, cmd *exec.Cmd) {
 	_ = cmd.Wait() // it was killed
 }
 
-// pause stops a process for a while, which the process cannot notice.
+// pause stops a process for a while. The process cannot notice that.
 func pause(t *testing.T, cmd *exec.Cmd, while time.Duration) {
 	t.Helper()
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {

@@ -256,8 +256,8 @@ func TestReapElsewhere(t *testing.T) {
 	assertLive(t, ix, 3, "1")
 }
 
-// Reap does not delete an index that seems dead if somebody else has added an alias to it, so that a live run can go
-// on.
+// Reap does not delete an index whose run seems dead if somebody else has added an alias to it. If the run is alive
+// after all, it goes on.
 func TestReapLeavesAnIndexThatOthersUse(t *testing.T) {
 	ix := open(t, nil)
 	other, err := New(ix.transport, &ix.cfg)

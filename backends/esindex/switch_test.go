@@ -38,7 +38,7 @@ func TestCompareAndSwap(t *testing.T) {
 	}
 }
 
-// The server refuses a late switch after it was ruled out, even if there was no live index before.
+// The server refuses a switch that arrives after it was ruled out, even if there was no live index before.
 func TestLateSwitchIsRuledOut(t *testing.T) {
 	for _, live := range []int{0, 3} {
 		t.Run(fmt.Sprintf("live=%d", live), func(t *testing.T) {
@@ -83,8 +83,8 @@ func TestSwitchAfterAnotherOne(t *testing.T) {
 	assertLive(t, ix, 5, "winner")
 }
 
-// If a generation has the tenant's alias, its switch need not have been applied, since somebody else can have added the
-// alias.
+// If a generation has the tenant's alias, its switch was not necessarily applied, since somebody else may have added
+// the alias.
 func TestAliasByHandIsNoSwitch(t *testing.T) {
 	ix := open(t, nil)
 	g := begin(t, ix)

@@ -46,8 +46,8 @@ func assertAlias(t *testing.T, ix *Index, alias string, want ...string) {
 	}
 }
 
-// A template that adds aliases to every new index does not make an unfinished generation live, with and without a live
-// index before, neither through the tenant's alias nor through another one.
+// A template that adds aliases to every new index does not make an unfinished generation live, neither through the
+// tenant's alias nor through another one, whether or not another index is live.
 func TestTemplateGivesTheAlias(t *testing.T) {
 	for _, live := range []int{0, 3} {
 		t.Run(fmt.Sprintf("live=%d", live), func(t *testing.T) {

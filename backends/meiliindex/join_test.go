@@ -15,7 +15,7 @@ import (
 )
 
 // If a joined process sends documents while the load ends, its Flush returns ErrFenced, and the documents leave no
-// index.
+// index behind.
 func TestWriteAtTheEndOfTheLoad(t *testing.T) {
 	s := server(t)
 	mine, other := newIndex(t, s, nil), newIndex(t, s, nil)

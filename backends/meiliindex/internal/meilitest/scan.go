@@ -7,7 +7,7 @@ import (
 )
 
 // scanner checks the syntax of JSON as the server does when a request arrives. It accepts numbers out of range, lone
-// surrogates and deep nesting, with which the task fails later. Its messages and positions are those of serde_json.
+// surrogates and deep nesting, which make the task fail later. Its messages and positions are those of serde_json.
 type scanner struct {
 	data []byte
 	pos  int
