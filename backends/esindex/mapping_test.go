@@ -301,7 +301,7 @@ func TestOwnMappings(t *testing.T) {
 	}
 }
 
-// A server without "subobjects" tells in its refusal which field cannot be searched.
+// A refusal by a server without "subobjects" names the field that cannot be searched.
 func TestLearnUnsearched(t *testing.T) {
 	ix, err := New(answers{}, nil)
 	if err != nil {
