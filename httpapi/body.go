@@ -14,7 +14,7 @@ import (
 	"unicode/utf8"
 )
 
-// limitBody sets the time by which the body must have arrived. It includes the rest that net/http reads after the
+// limitBody sets the time by which the whole body must have arrived, including the rest that net/http reads after the
 // handler. net/http removes the limit once the body has ended. A connection without deadlines, as in a test without a
 // server, has no limit.
 func (h *handler) limitBody(c *call) {

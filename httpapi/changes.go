@@ -14,8 +14,8 @@ import (
 	"productindex/reindex"
 )
 
-// Updater applies changes of single products to the live index. [*reindex.Engine] implements it; its documentation has
-// the promises.
+// Updater applies changes of single products to the live index. [*reindex.Engine] implements it; its documentation
+// says what it promises.
 type Updater interface {
 	Update(ctx context.Context, tenant string, changes ...reindex.Change) error
 	Settle(ctx context.Context, tenant string) error

@@ -87,8 +87,8 @@ type Config struct {
 	Stopping <-chan struct{}
 
 	// TriggerRate limits how often a tenant's reindex may be triggered, through both endpoints together. A trigger that
-	// joins the run in progress also counts. Beyond it the answer is 400 with [MessageTooManyTriggers] and the header
-	// Retry-After. Default: no limit.
+	// joins the run in progress also counts. Beyond the limit, the answer is 400 with [MessageTooManyTriggers] and the
+	// header Retry-After. Default: no limit.
 	TriggerRate Rate
 
 	// Tenants returns all tenants, in any order, for the list of the tenants that a caller may see. It is called for each

@@ -135,14 +135,14 @@
 //	{"documentsPerSecond":2000,"bytesPerSecond":0,"paused":false,
 //	 "window":{"from":"22:00","to":"06:00","timeZone":"Europe/Berlin"}}
 //
-// They take effect at once, also for the run in progress. A limit that is 0 or missing does not limit. Reading stops
-// while paused is true.
+// The limits take effect at once, also for the run in progress. A limit that is 0 or missing does not limit. Reading
+// stops while paused is true.
 //
 // # Rollbacks
 //
 // With Config.Rollbacks, GET /indexing/{tenant}/generations lists the live index and the kept ones that were live
 // before. POST /indexing/{tenant}/rollback starts a job that makes a kept index live again: the one in the field
-// generation, or by default the one that was replaced last. The answer is 409 if that index, or any index, is not kept.
+// generation, or by default the one that was replaced last. The answer is 409 if that index is not kept, or none is.
 //
 // # Schedule
 //
@@ -204,6 +204,6 @@
 // http.Server.ReadHeaderTimeout is closed without an answer. Over HTTP/1.0, which has no transfer encodings, net/http
 // ignores one: the request then has no body.
 //
-// A host sets those two limits and serves TLS. The time for a body is [Config].ReadTimeout. SECURITY.md lists all
-// duties of a host.
+// A host must set MaxHeaderBytes and ReadHeaderTimeout, and serve TLS. The time for a body is [Config].ReadTimeout.
+// SECURITY.md lists all duties of a host.
 package httpapi

@@ -14,8 +14,9 @@ import (
 var errNoEngine = errors.New("httpapi: the engine is nil")
 
 // NewHandler returns a handler for everything under /indexing, or under Config.Prefix and /indexing, safe for
-// concurrent use. The first engine may reindex any entity type, as Config.Engines may. The error names every setting of
-// cfg that is not valid. The host still owns the engines, and shuts them down after it has shut down its server.
+// concurrent use. The first engine may reindex any entity type, and so may those of Config.Engines. The error names
+// every setting of cfg that is not valid. The host still owns the engines, and shuts them down after it has shut down
+// its server.
 func NewHandler(e Engine, cfg Config) (http.Handler, error) {
 	if isNil(e) {
 		return nil, errNoEngine

@@ -123,7 +123,7 @@ func viewEvent(shown jobquery.Job) eventView {
 		BatchBytes:  job.BatchBytes,
 	}
 	if fraction, known := job.Fraction(); known {
-		fraction = math.Floor(fraction*1e4) / 1e4 // 1 is all of it
+		fraction = math.Floor(fraction*1e4) / 1e4 // rounded down, so that only a complete job has 1
 		v.Progress = &fraction
 	}
 	if left, known := job.Remaining(); known {

@@ -48,7 +48,7 @@ func TestTriggerRate(t *testing.T) {
 		got := s.send(tc.method, tc.path, tc.body)
 		if got.status != tc.status || (got.message.Message == MessageTooManyTriggers) != tc.limited ||
 			(got.header.Get("Retry-After") == "3600") != tc.limited {
-			t.Errorf("%s %s %s: got %d %s with the headers %v", tc.method, tc.path, tc.body, got.status, got.body, got.header)
+			t.Errorf("%+v: got %d %s with the headers %v", tc, got.status, got.body, got.header)
 		}
 		if tc.limited &&
 			!slices.Equal(got.message.Details, []string{"Nothing else is wrong with the request", "Try again in 3600 s"}) {

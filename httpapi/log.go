@@ -14,7 +14,8 @@ import (
 // maxRequestIDBytes is the length of the longest request id that is accepted from a request.
 const maxRequestIDBytes = 128
 
-// requestID returns the request's X-Request-Id, or a new one if there is none that is harmless in headers and logs.
+// requestID returns the request's X-Request-Id, or a new id if there is none, or one that could do harm in headers or
+// logs.
 func requestID(header http.Header) string {
 	if ids := header["X-Request-Id"]; len(ids) == 1 && isRequestID(ids[0]) {
 		return ids[0]
@@ -98,7 +99,7 @@ func redact(text string, r *http.Request) string {
 	return strings.ToValidUTF8(text[:min(len(text), maxReasonBytes)], "")
 }
 
-// words returns s and its parts between separators, as they are and with percent signs decoded.
+// words returns s and its parts between separators, both as they are and percent-decoded.
 func words(s string) []string {
 	all := append([]string{s}, strings.Fields(s)...)
 	all = append(all, strings.FieldsFunc(s, func(c rune) bool { return strings.ContainsRune(" \t,;&=\"", c) })...)

@@ -13,7 +13,7 @@ import (
 )
 
 // Rollbacker goes back to generations of the index that were live. [*reindex.Engine] implements it; its documentation
-// has the promises.
+// says what it promises.
 type Rollbacker interface {
 	StartWith(ctx context.Context, tenant string, options reindex.Options) (job reindex.Job, started bool, err error)
 	Generations(ctx context.Context, tenant string) ([]reindex.GenerationInfo, error)
@@ -40,7 +40,7 @@ type generationView struct {
 	JobID      string `json:"jobId,omitempty"`
 }
 
-// maxGenerationName is the length of the longest name of a generation that reaches an index, in bytes.
+// maxGenerationName is the length of the longest name of a generation that a request may give, in bytes.
 const maxGenerationName = 512
 
 // rollBack is POST /indexing/{tenant}/rollback.
@@ -68,7 +68,7 @@ func (h *handler) rollBack(c *call) (response, error) {
 // backStarter begins rollbacks.
 type backStarter struct{ Rollbacker }
 
-// StartWith begins a rollback. Its error for an index that cannot go back has the words of this endpoint.
+// StartWith begins a rollback. If the index cannot go back, the error is worded for this endpoint.
 func (b backStarter) StartWith(
 	ctx context.Context, tenant string, options reindex.Options,
 ) (job reindex.Job, started bool, err error) {
@@ -86,7 +86,7 @@ func (b backStarter) StartWith(
 	return job, started, err
 }
 
-// mayGoBack returns the answer if no generation, or none of that name, is kept.
+// mayGoBack returns the refusal if no generation, or none of that name, is kept.
 func mayGoBack(infos []reindex.GenerationInfo, name string) error {
 	kept := func(info reindex.GenerationInfo) bool { return !info.Live }
 	if name == "" && !slices.ContainsFunc(infos, kept) {

@@ -45,8 +45,8 @@ func (s *eventStream) run(ctx context.Context, f *feed, job reindex.Job) error {
 	if err != nil {
 		return err
 	}
-	// The request's body has been read. The client now sends nothing for long, so no read deadline applies until net/http
-	// reads the next request.
+	// The request's body has been read. The client now sends nothing for a long time, so no read deadline applies until
+	// net/http reads the next request.
 	if err := s.setDeadline(s.control.SetReadDeadline, time.Time{}); err != nil {
 		return err
 	}

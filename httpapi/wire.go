@@ -67,7 +67,7 @@ func tooManyFailures(wait time.Duration) *problem {
 	return p
 }
 
-// seconds returns a time in whole seconds. It rounds up, so that a client never waits too little.
+// seconds returns a time in whole seconds. It rounds up, so that a client never comes back too early.
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
 }

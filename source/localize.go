@@ -40,9 +40,9 @@ type Localization struct {
 }
 
 // Localize returns a source whose products are localized as l specifies. It passes a body that is not a JSON object on
-// unchanged, and the engine rejects it. The source counts if src does and each product has the same number of
-// documents: if Languages is set, or DocumentPerLanguage is not. Find accepts the ids of documents. The error names a
-// malformed field path.
+// unchanged, and the engine rejects it. The source counts if src does and each product becomes the same number of
+// documents: if Languages is set, or DocumentPerLanguage is not. Find accepts the ids of documents. Localize returns an
+// error that names a malformed field path.
 func Localize(src reindex.Source, l Localization) (reindex.Source, error) {
 	parsed, err := parsePaths(l.Fields)
 	if err != nil {

@@ -10,15 +10,13 @@ import (
 const (
 	// multilingualProducts is the number of products that the generated catalogue has by default.
 	multilingualProducts = 40_000
-	// vocabulary is the number of words that a language has. They are as unequally frequent as those of real texts
-	// (Zipf's law).
+	// vocabulary is the number of words that a language has. Their frequencies differ as in real texts (Zipf's law).
 	vocabulary = 8_000
 	nameWords  = 3
 	textWords  = 6
 )
 
-// languages has the syllables of each language. Words of them look like the language and have its letters, but no
-// meaning.
+// languages has the syllables of each language. Words made of them look like words of the language, but mean nothing.
 var languages = map[string]string{
 	"ar": "كتا مدر سيا بيت نور شمس قلم ريح حدي ورد سمك خبز زيت ملح",
 	"cs": "kou po sta pře vý čer vo sní dře ží lo mra ško hrá",

@@ -3,7 +3,7 @@
 //	go run ./examples/cli -url http://localhost:8080 -tenant acme trigger -follow
 //	go run ./examples/cli -tenant acme list -q status:FAILURE -sort metadata.createdAt:desc
 //
-// The variable PRODUCTINDEX_TOKEN has the bearer token. The exit code is 1 if a followed job fails or another error
+// The variable PRODUCTINDEX_TOKEN holds the bearer token. The exit code is 1 if a followed job fails or another error
 // occurs, and 2 if the command line is not valid. On a terminal a job's progress is a bar; otherwise it is a line per
 // phase.
 package main

@@ -160,7 +160,7 @@ func TestClientCredentialsFlow(t *testing.T) {
 				before := s.started(t, "acme")
 				status, body, challenge := s.post(t, "acme", token)
 				if status != tc.status || body != tc.body || challenge != tc.challenge {
-					t.Errorf("%+v: got %d %s, challenge %q", tc, status, body, challenge)
+					t.Errorf("got %d %s, challenge %q; want %+v", status, body, challenge, tc)
 				}
 				if status != http.StatusNoContent && s.started(t, "acme") != before {
 					t.Errorf("%+v: a run was started, want none", tc)

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Claims has the places of a token's tenants and scopes among its claims. [JWT] and [Introspection] read them alike.
-// Tenant or Grant is required.
+// Claims says where among a token's claims its tenants and scopes are, for [JWT] and [Introspection] alike. Tenant or
+// Grant is required.
 //
 // A place is the literal name of a claim: "tenant", "https://shop.example/tenant". If the claim is inside another one,
 // the place is a JSON Pointer through objects (RFC 6901), which begins with a slash: "/realm_access/roles",

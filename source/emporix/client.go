@@ -225,7 +225,9 @@ func (s *Source) read(resp *http.Response, q query) (page, error) {
 		previous, first = id, false
 	}
 	if len(p.products) > q.size {
-		return page{}, permanent(public.Errorf("the page holds %d products", len(p.products)))
+		return page{}, permanent(
+			public.Errorf("the page holds %d products, more than the %d that were requested", len(p.products), q.size),
+		)
 	}
 	return p, nil
 }

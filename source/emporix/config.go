@@ -28,8 +28,8 @@ type Config struct {
 	BaseURL string
 
 	// Credentials returns the client id and secret for a tenant; see [Static] for one pair. The client needs the scope
-	// product.product_read, and also product.product_read_unpublished if unpublished products are to be read. Credentials
-	// is called for each new token, concurrently.
+	// product.product_read, and also product.product_read_unpublished if unpublished products are to be read. The
+	// function is called for each new token, and can be called concurrently.
 	Credentials func(ctx context.Context, tenant string) (clientID, clientSecret string, err error)
 
 	// Scopes are the scopes to ask for. If it is empty, tokens have all scopes of the credentials.
@@ -38,11 +38,11 @@ type Config struct {
 	// TokenURL is the address of the token endpoint. Default BaseURL + /oauth/token.
 	TokenURL string
 
-	// Params are further query parameters of each request for products, such as a filter. The source sets those of paging
-	// and sorting.
+	// Params are further query parameters of each request for products, such as a filter. The source itself sets the
+	// parameters of paging and sorting.
 	Params url.Values
 
-	// PageSize is the number of products that a page has, at least 30. Default [DefaultPageSize].
+	// PageSize is the number of products per page, at least 30. Default [DefaultPageSize].
 	PageSize int
 	// Concurrency is the number of pages that are requested at the same time. Default [DefaultConcurrency].
 	Concurrency int

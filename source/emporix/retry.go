@@ -10,7 +10,7 @@ import (
 	"productindex/reindex"
 )
 
-// permanentError is an error that another try cannot help.
+// permanentError is an error that another attempt would not avoid.
 type permanentError struct{ err error }
 
 func (e *permanentError) Error() string { return e.err.Error() }

@@ -69,7 +69,7 @@ func (k *key) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	if len(object) != 1 {
-		return fmt.Errorf("a key must have one value and has %d", len(object))
+		return fmt.Errorf("the key has %d values; it must have one", len(object))
 	}
 	for typ, text := range object {
 		value, err := parseKey(typ, text)

@@ -15,7 +15,7 @@ const (
 	typeBit       = "BIT"
 )
 
-// kind determines the conversion of a column's values to JSON.
+// kind is how the values of a column become JSON.
 type kind int
 
 const (
@@ -36,11 +36,11 @@ const (
 	kindMySQLUnix              // an integer or a text: seconds since 1970; 0 stands for 0000-00-00 00:00:00
 )
 
-// conversion determines the conversion of a type's values to JSON.
+// conversion is how the values of a type are selected and become JSON.
 type conversion struct {
 	kind kind
-	// call, if it is set, is the expression to select instead of the column. Each %s in it stands for the column. The
-	// kind of its values is called.
+	// call, if it is set, is the expression to select instead of the column. Each %s in it stands for the column.
+	// called is the kind of the expression's values.
 	call   string
 	called kind
 }
@@ -137,9 +137,9 @@ func mysqlConversion(typeName string) conversion {
 	}
 }
 
-// ordered reports whether a column of the type can be the key to page by, because the database sorts it in the order in
-// which it compares it. MySQL sorts ENUM and SET by the positions of their members but compares them as texts, so that
-// rows would be lost.
+// ordered reports whether a column of the type can be the key to page by. It can if the database sorts values as it
+// compares them. MySQL sorts ENUM and SET by the positions of their members but compares them as texts, so that rows
+// would be lost.
 func ordered(d Dialect, typeName string) bool {
 	return d != MySQL || typeName != "ENUM" && typeName != "SET" && typeName != typeBit
 }

@@ -10,8 +10,8 @@ const listPath = "/indexing/{tenant}/generations";
 const rollbackPath = "/indexing/{tenant}/rollback";
 const pollMillis = 15_000;
 
-// generations shows them. It calls on.started with the job of a rollback. Its element is empty if the service has no
-// endpoint for generations.
+// generations shows these indexes. It calls on.started with the job of a rollback. Its element is empty if the service
+// has no endpoint for generations.
 export function generations(context, on) {
   const { app, tenant } = context;
   if (!app.api.serves("get", listPath)) return { element: "", update: () => {}, reload: () => {}, stop: () => {} };
