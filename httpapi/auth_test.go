@@ -92,7 +92,7 @@ func TestAuthorizerErrors(t *testing.T) {
 			got := s.post(full, headers...)
 			if got.status != tc.status || got.body != tc.body || got.header.Get("WWW-Authenticate") != tc.challenge {
 				t.Errorf(
-					"%d %s %q\nwant %d %s %q",
+					"got %d %s %q\nwant %d %s %q",
 					got.status,
 					got.body,
 					got.header["Www-Authenticate"],
@@ -105,7 +105,7 @@ func TestAuthorizerErrors(t *testing.T) {
 			log := s.log.String()
 			if strings.Contains(log, token) || !strings.Contains(log, tc.logged) ||
 				strings.Contains(log, `"ERROR"`) != (tc.body == bodyUndecided) {
-				t.Errorf("log %s, want %q", log, tc.logged)
+				t.Errorf("the log is %s, want %q", log, tc.logged)
 			}
 			if started := e.starts(); len(started) > 0 {
 				t.Errorf("started %q, want nothing", started)

@@ -92,7 +92,7 @@ func TestCallersJoinOneRun(t *testing.T) {
 	held.Done()
 	jobs, total, err := e.Jobs(t.Context(), "acme", reindex.JobQuery{})
 	if err != nil || total != 1 {
-		t.Fatalf("%d jobs, %v, want 1", total, err)
+		t.Fatalf("got %d jobs, %v, want 1", total, err)
 	}
 	var last reindex.Job
 	for job, err := range e.Watch(t.Context(), "acme", jobs[0].ID) {
@@ -102,7 +102,7 @@ func TestCallersJoinOneRun(t *testing.T) {
 		last = job
 	}
 	if n := len(ix.Documents("acme")); last.Status != reindex.StatusSuccess || n != 100 {
-		t.Errorf("%s %s, %d documents, want 100", last.Status, last.Message, n)
+		t.Errorf("got %s %s, %d documents; want 100", last.Status, last.Message, n)
 	}
 	s.srv.Close()
 	if log := s.log.String(); strings.Count(log, `"started":true`) != 1 || strings.Count(log, `"started":false`) != 49 {

@@ -27,7 +27,7 @@ func TestEventsOfRetries(t *testing.T) {
 	once := job
 	once.Record.Report.Retries++
 	if eventID(job) == eventID(once) || viewEvent(once).RetryCount != 2 || viewEvent(once).BatchCount != 3 {
-		t.Errorf("ids %s and %s, event %+v; want different ids, 2 retries, 3 batches",
+		t.Errorf("got the ids %s and %s, event %+v; want different ids, 2 retries, 3 batches",
 			eventID(job), eventID(once), viewEvent(once))
 	}
 }
@@ -55,7 +55,7 @@ func TestEvents(t *testing.T) {
 		t.Errorf("event %s: got %s; want one after 10 of 100 products", tenth.id, tenth.data)
 	}
 	if tenth.Concurrency != 1 || tenth.BatchBytes <= 0 || tenth.BatchCount < 1 || tenth.ReadBytes <= 0 {
-		t.Errorf("event %s, want one worker, a batch, and the bytes", tenth.data)
+		t.Errorf("got event %s, want one worker, a batch, and the bytes", tenth.data)
 	}
 	again := s.follow(id, tenth.id)
 	if line, ok := again.line(); !ok || line != "retry: 2000" { // no event: the client has the latest state
@@ -326,7 +326,7 @@ func FuzzEvent(f *testing.F) {
 				}
 			}
 			if n != 1 {
-				t.Errorf("%q: %d events, want one", text, n)
+				t.Errorf("%q: got %d events, want one", text, n)
 			}
 		}
 	})

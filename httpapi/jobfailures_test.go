@@ -43,7 +43,7 @@ func TestFailures(t *testing.T) {
 			got := s.send("GET", jobsPath+"/J1/failures"+tc.query, "", header)
 			var failures []failureView
 			if err := json.Unmarshal([]byte(got.body), &failures); err != nil || failures == nil || len(failures) != tc.n {
-				t.Errorf("%s: %d failures, %v, want %d", tc.query, len(failures), err, tc.n)
+				t.Errorf("%s: got %d failures, %v, want %d", tc.query, len(failures), err, tc.n)
 			}
 			for i, f := range failures {
 				if want := (failureView{ID: "p" + strconv.Itoa(tc.first+i), Reason: "no good"}); f != want {

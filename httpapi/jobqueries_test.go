@@ -66,11 +66,11 @@ func TestPages(t *testing.T) {
 			ID string `json:"id"`
 		}
 		if err := json.Unmarshal([]byte(got.body), &jobs); err != nil || jobs == nil || len(jobs) != tc.n {
-			t.Errorf("%s: %d jobs, %v, want %d; %d %s", tc.query, len(jobs), err, tc.n, got.status, got.body)
+			t.Errorf("%s: got %d jobs, %v, want %d; %d %s", tc.query, len(jobs), err, tc.n, got.status, got.body)
 			continue
 		}
 		if tc.n > 0 && (jobs[0].ID != tc.first || jobs[tc.n-1].ID != tc.last) {
-			t.Errorf("%s: %s to %s, want %s to %s", tc.query, jobs[0].ID, jobs[tc.n-1].ID, tc.first, tc.last)
+			t.Errorf("%s: got %s to %s, want %s to %s", tc.query, jobs[0].ID, jobs[tc.n-1].ID, tc.first, tc.last)
 		}
 	}
 }

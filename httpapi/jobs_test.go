@@ -126,7 +126,7 @@ func checkEndedJob(t *testing.T, s *service, id string) {
 		}
 	}
 	if list := s.send("GET", jobsPath, ""); strings.TrimSpace(list.body) != "["+got.body+"]" {
-		t.Errorf("list %s, want the one job %s", list.body, got.body)
+		t.Errorf("got the list %s, want the one job %s", list.body, got.body)
 	}
 }
 
@@ -182,7 +182,7 @@ func TestJobCreationIsRefused(t *testing.T) {
 	}
 	got := s.send("POST", jobsPath, `{"entityType":"CATEGORY"}`)
 	if !slices.Equal(got.message.Details, []string{"Supported entity types: PRODUCT"}) {
-		t.Errorf("details %q, want the supported types", got.message.Details)
+		t.Errorf("got the details %q, want the supported types", got.message.Details)
 	}
 	for _, body := range []string{creation, `{"entityType":"PRODUCT"}`, `{"entityType":"PRODUCT","x":[]}`} {
 		if got := s.send("POST", jobsPath, body); got.status != http.StatusCreated {
@@ -259,10 +259,10 @@ func TestJobIDs(t *testing.T) {
 	}}, Config{})
 	for _, id := range []string{"", "%00", "a%2Fb", "..", "a%20b", "%27--", "%C3%A4", strings.Repeat("A", 129)} {
 		if got := s.send("GET", jobsPath+"/"+id, ""); got.status != http.StatusNotFound || asked > 0 {
-			t.Errorf("%q: %d %s, %d calls of the engine; want 404 and none", id, got.status, got.body, asked)
+			t.Errorf("%q: got %d %s, %d calls of the engine; want 404 and none", id, got.status, got.body, asked)
 		}
 	}
 	if got := s.send("GET", jobsPath+"/"+strings.Repeat("A", 128), ""); got.status != http.StatusNotFound || asked != 1 {
-		t.Errorf("a valid id: %d %s, %d calls of the engine; want 404 and one", got.status, got.body, asked)
+		t.Errorf("a valid id: got %d %s, %d calls of the engine; want 404 and one", got.status, got.body, asked)
 	}
 }

@@ -52,7 +52,7 @@ func TestTriggerRate(t *testing.T) {
 		}
 		if tc.limited &&
 			!slices.Equal(got.message.Details, []string{"Nothing else is wrong with the request", "Try again in 3600 s"}) {
-			t.Errorf("details %q, want when to try again", got.message.Details)
+			t.Errorf("got the details %q, want when to try again", got.message.Details)
 		}
 	}
 	if started := e.starts(); !slices.Equal(started, []string{"acme", "acme", "globex"}) {
@@ -112,7 +112,7 @@ func TestLimitFailures(t *testing.T) {
 			nil, &ScopeError{}, undecided, nil, ErrInvalidToken, fmt.Errorf("x: %w", ErrExpiredToken),
 		} {
 			if got := ask("[2001:db8::1]:1", next); !errors.Is(got, next) {
-				t.Errorf("answered %v, want %v", got, next)
+				t.Errorf("the answers are %v, want %v", got, next)
 			}
 		}
 		asked = 0

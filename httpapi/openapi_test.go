@@ -19,7 +19,7 @@ func TestDocumentIsServed(t *testing.T) {
 	s := serve(t, &fakeEngine{}, Config{Authorizer: func(*http.Request, string, string) error { return ErrInvalidToken }})
 	got := s.send(http.MethodGet, "/indexing/openapi.json", "")
 	if got.status != http.StatusOK || got.body != string(document) {
-		t.Errorf("status %d, %d bytes, want 200, %d bytes", got.status, len(got.body), len(document))
+		t.Errorf("got status %d, %d bytes; want 200, %d bytes", got.status, len(got.body), len(document))
 	}
 }
 
@@ -106,7 +106,7 @@ func TestDocumentDescribesFields(t *testing.T) {
 	}
 	for list, want := range lists {
 		if _, err := jobquery.ParseFields(list); pattern.MatchString(list) != want || (err == nil) != want {
-			t.Errorf("%q: matches %v, %v; want %v", list, pattern.MatchString(list), err, want)
+			t.Errorf("%q: got match %v, error %v; want %v", list, pattern.MatchString(list), err, want)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func TestReady(t *testing.T) {
 		away = nil
 		<-time.After(2 * time.Second)
 		if status, _ := probe(t, h); status != http.StatusOK || !strings.Contains(logged.String(), "ready again") {
-			t.Errorf("status %d, log %s; want 200, and that the checks are ready again", status, logged)
+			t.Errorf("got status %d, log %s; want 200, and that the checks are ready again", status, logged)
 		}
 	})
 }

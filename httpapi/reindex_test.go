@@ -118,13 +118,14 @@ func TestBodies(t *testing.T) {
 			got := s.post(tc.body, tc.headers...)
 			if tc.message == "" {
 				if started := e.starts(); got.status != http.StatusNoContent || !slices.Equal(started, []string{"acme"}) {
-					t.Errorf("status %d, started %q, want 204 and one run; %s", got.status, started, got.body)
+					t.Errorf("got status %d, started %q; want 204 and one run: %s", got.status, started, got.body)
 				}
 				return
 			}
 			if started := e.starts(); got.status != http.StatusBadRequest || got.message.Message != tc.message ||
 				len(started) > 0 {
-				t.Errorf("status %d, body %s, started %q, want 400, %q, nothing started", got.status, got.body, started, tc.message)
+				t.Errorf("got status %d, body %s, started %q; want 400, %q, nothing started",
+					got.status, got.body, started, tc.message)
 			}
 		})
 	}
@@ -237,10 +238,11 @@ func TestRawRequests(t *testing.T) {
 			s.t = t
 			got := s.raw(tc.request)
 			if tc.message != "" && got.message.Message != tc.message {
-				t.Errorf("message %q, want %q", got.message.Message, tc.message)
+				t.Errorf("got the message %q, want %q", got.message.Message, tc.message)
 			}
 			if started := e.starts(); got.status != tc.status || len(started) != tc.starts {
-				t.Errorf("status %d, started %q, want %d, %d; %s", got.status, started, tc.status, tc.starts, got.body)
+				t.Errorf("got status %d, started %q; want status %d, %d runs: %s",
+					got.status, started, tc.status, tc.starts, got.body)
 			}
 		})
 	}
@@ -268,7 +270,7 @@ func TestStartOutlivesTheRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := <-result; err != nil {
-		t.Errorf("the engine's context ended with the request, with %v, want that it goes on", err)
+		t.Errorf("the engine's context ended with the request: got error %v, want none", err)
 	}
 }
 
@@ -307,7 +309,7 @@ func TestEngineFailures(t *testing.T) {
 			s.srv.Close()
 			if log := s.log.String(); !strings.Contains(log, tc.log) || !strings.Contains(log, `"request_id":"id-1"`) ||
 				!strings.Contains(log, `"ERROR"`) {
-				t.Errorf("log %s, want %q", log, tc.log)
+				t.Errorf("the log is %s, want %q", log, tc.log)
 			}
 		})
 	}
@@ -329,7 +331,7 @@ func FuzzParseObject(f *testing.F) {
 			return
 		}
 		if want := decodeStrictly(t, body); len(want) != len(fields) {
-			t.Fatalf("%q: fields %v, want %v", body, fields, want)
+			t.Fatalf("%q: got the fields %v, want %v", body, fields, want)
 		}
 		err = checkMode(fields)
 		mode, given := fields["mode"]

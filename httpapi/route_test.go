@@ -90,7 +90,7 @@ func TestMethods(t *testing.T) {
 	for method, want := range map[string]int{"GET": 200, "HEAD": 200, "POST": 405, "OPTIONS": 405} {
 		if got := s.send(method, "/indexing/openapi.json", ""); got.status != want ||
 			want == 405 && got.header.Get("Allow") != "GET, HEAD" {
-			t.Errorf("openapi.json: %s: status %d, Allow %q, want %d", method, got.status, got.header["Allow"], want)
+			t.Errorf("openapi.json: %s: got status %d, Allow %q; want %d", method, got.status, got.header["Allow"], want)
 		}
 	}
 	if started := e.starts(); len(started) > 0 {

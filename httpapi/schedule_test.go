@@ -37,7 +37,7 @@ func TestSchedule(t *testing.T) {
 		`"lastAt":"2030-01-15T01:30:00.000Z","jobId":"J7","missedCount":2,"lastMissedAt":"2030-01-12T01:30:00.000Z"},` +
 		`{"cron":"@weekly","timeZone":"UTC","jitterSeconds":0,"nextAt":"2030-01-15T01:30:00.000Z","missedCount":0}]`
 	if got := s.send(http.MethodGet, schedulePath, ""); got.status != http.StatusOK || got.body != want {
-		t.Errorf("%d %s\nwant %s", got.status, got.body, want)
+		t.Errorf("got %d %s\nwant %s", got.status, got.body, want)
 	}
 	if got := s.send(http.MethodGet, "/indexing/other/schedule", ""); got.body != "[]" {
 		t.Errorf("a tenant without a schedule: got %d %s, want []", got.status, got.body)
@@ -89,7 +89,7 @@ func TestScheduleOfAScheduler(t *testing.T) {
 		want := `[{"cron":"@hourly","timeZone":"UTC","jitterSeconds":0,"nextAt":"2000-01-01T02:00:00.000Z",` +
 			`"lastAt":"2000-01-01T01:00:00.000Z","jobId":"` + jobs[0].ID + `","missedCount":0}]`
 		if got := s.send(http.MethodGet, schedulePath, ""); got.body != want {
-			t.Errorf("%d %s\nwant %s", got.status, got.body, want)
+			t.Errorf("got %d %s\nwant %s", got.status, got.body, want)
 		}
 		if err := e.Shutdown(t.Context()); err != nil {
 			t.Error(err)

@@ -148,7 +148,7 @@ func TestStreamInterval(t *testing.T) {
 			return e.Status == "SUCCESS"
 		})
 		if took := time.Since(begin); told > 4 || took > 700*time.Millisecond {
-			t.Errorf("%d events in %v, want at most 4 in 700 ms", told, took)
+			t.Errorf("got %d events in %v, want at most 4 in 700 ms", told, took)
 		}
 		at := time.Now()
 		if _, ok := c.event(); ok || time.Since(at) > 0 {

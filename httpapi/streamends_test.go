@@ -191,6 +191,6 @@ func TestDeadlines(t *testing.T) {
 	write := []string{"write", "flush", "write none"}
 	want := slices.Concat(write, []string{"read none"}, write, write, []string{"read", "write"})
 	if !slices.Equal(w.calls, want) {
-		t.Errorf("calls %q, want %q", w.calls, want)
+		t.Errorf("got the calls %q, want %q", w.calls, want)
 	}
 }

@@ -176,7 +176,7 @@ func TestNothingIsWrittenWithoutABody(t *testing.T) {
 		}
 		srv.Close()
 		if log := logged.String(); writes.Load() > 0 || strings.Contains(log, "write_error") {
-			t.Errorf("%d writes, log %s; want none, and no write error", writes.Load(), log)
+			t.Errorf("got %d writes, log %s; want none, and no write error", writes.Load(), log)
 		}
 	}
 }

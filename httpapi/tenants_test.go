@@ -196,7 +196,7 @@ func TestManyTenants(t *testing.T) {
 	})
 	got := strings.Fields(s.tenants("?pageSize=10&after=shop0499"))
 	if len(got) != 10 || got[0] != "shop0500:vm" || looked != 10 || asked != 22 {
-		t.Errorf("%q, %d queries of the store, %d calls of the Authorizer; want 10 tenants, 10, 22", got, looked, asked)
+		t.Errorf("got %q, %d queries of the store, %d calls of the Authorizer; want 10 tenants, 10, 22", got, looked, asked)
 	}
 }
 

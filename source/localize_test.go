@@ -114,7 +114,7 @@ func TestLocalize(t *testing.T) {
 	} {
 		got := bodies(t, func(s reindex.Source) (reindex.Source, error) { return source.Localize(s, test.l) }, test.body)
 		if !slices.Equal(got, test.want) {
-			t.Errorf("%s:\n%s\nwant\n%s", name, strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+			t.Errorf("%s:\ngot\n%s\nwant\n%s", name, strings.Join(got, "\n"), strings.Join(test.want, "\n"))
 		}
 	}
 	for want, l := range map[string]source.Localization{

@@ -172,7 +172,7 @@ func TestCapabilities(t *testing.T) {
 		p, _ := reindex.As[reindex.Splitter](snap)
 		parts, err := p.Split(t.Context(), 2)
 		if len(parts) != test.parts || test.parts == 0 && !errors.Is(err, errors.ErrUnsupported) {
-			t.Errorf("%s: %d parts, error %v; want %d", name, len(parts), err, test.parts)
+			t.Errorf("%s: got %d parts, error %v; want %d", name, len(parts), err, test.parts)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func TestTexts(t *testing.T) {
 		"package p\n\nvar s = `a\nit can\nnot`": 1,
 	} {
 		if got := count(t, "can not", goTexts([]byte(source))); got != want {
-			t.Errorf("found %d times, want %d: %s", got, want, source)
+			t.Errorf("found it %d times, want %d: %s", got, want, source)
 		}
 	}
 	if got := count(t, "can not", markdownTexts("```\ncan not\n```\n\n    can not\n\ncan\nnot\n")); got != 1 {

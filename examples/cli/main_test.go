@@ -315,7 +315,7 @@ func TestExitCode(t *testing.T) {
 		cmd.Env = append(os.Environ(), "CLI_CHILD=true", "PRODUCTINDEX_TOKEN="+token)
 		out, _ := cmd.CombinedOutput()
 		if code := cmd.ProcessState.ExitCode(); code != test.code {
-			t.Errorf("%s: exit code %d, want %d: %s", test.args, code, test.code, out)
+			t.Errorf("%s: got exit code %d, want %d: %s", test.args, code, test.code, out)
 		}
 	}
 }

@@ -193,7 +193,7 @@ func TestServer(t *testing.T) {
 		}
 		s.await(t, "reindex succeeded", &end)
 		if end.Indexed != n || end.Tenant != tenant {
-			t.Errorf("indexed %+v, want %d", end, n)
+			t.Errorf("the reindex ended with %+v, want %d indexed products", end, n)
 		}
 	}
 	for _, again := range []bool{false, true} {

@@ -54,7 +54,10 @@ type Grant struct {
 
 // validate reports every field that is not valid.
 func (c Claims) validate() error {
-	errs := []error{isSet("Claims.Tenant", c.Tenant != "" || c.Grant != nil)}
+	var errs []error
+	if c.Tenant == "" && c.Grant == nil {
+		errs = append(errs, errors.New("neither Claims.Tenant nor Claims.Grant is set"))
+	}
 	for _, text := range append([]string{c.Tenant}, c.Scopes...) {
 		errs = append(errs, place(text).validate())
 	}

@@ -91,7 +91,7 @@ func TestKeysAge(t *testing.T) {
 			t.Helper()
 			err := ask(authorize, token)
 			if n := server.called("/keys"); kindOf(err) != want || n != fetches {
-				t.Errorf("%s: %v, %d fetches; want %s, %d", when, err, n, want, fetches)
+				t.Errorf("%s: got %v, %d fetches; want %s, %d", when, err, n, want, fetches)
 			}
 		}
 		expect("at first", "allowed", 1)
@@ -181,7 +181,7 @@ func TestRotationWithoutNames(t *testing.T) {
 				t.Helper()
 				err := ask(authorize, token)
 				if n := server.called("/keys"); kindOf(err) != want || n != fetches {
-					t.Errorf("%s, %s: %v, %d fetches; want %s, %d", name, when, err, n, want, fetches)
+					t.Errorf("%s, %s: got %v, %d fetches; want %s, %d", name, when, err, n, want, fetches)
 				}
 			}
 			old := server.sign(t, header, nil)

@@ -23,7 +23,7 @@ func inParts(tb testing.TB, src *csv.Source, n int) (all, rejected []string, fil
 		tb.Fatal(err)
 	}
 	if len(seqs) > n {
-		tb.Errorf("%d parts, want at most %d", len(seqs), n)
+		tb.Errorf("got %d parts, want at most %d", len(seqs), n)
 	}
 	for _, seq := range seqs {
 		before := len(all) + len(rejected)
@@ -59,7 +59,7 @@ func assertSameInParts(tb testing.TB, content string, cfg *csv.Config) (filled i
 			tb.Fatalf("%d parts: got error %v, want %v", n, gotFailed, failed)
 		}
 		if failed == nil && (!slices.Equal(gotAll, all) || !slices.Equal(gotRejected, rejected)) {
-			tb.Fatalf("%d parts: %d products and %d rejections, want %d and %d, and the same",
+			tb.Fatalf("%d parts: got %d products and %d rejections, want %d and %d, and the same",
 				n, len(gotAll), len(gotRejected), len(all), len(rejected))
 		}
 		filled = parts

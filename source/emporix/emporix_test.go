@@ -84,7 +84,7 @@ func TestSizes(t *testing.T) {
 		s := newServer(t, products(n))
 		ids, err := read(t, s.source(t))
 		if err != nil || len(ids) != n {
-			t.Fatalf("got %d products, want %d, error %v", len(ids), n, err)
+			t.Fatalf("got %d products, error %v, want %d", len(ids), err, n)
 		}
 		checkComplete(t, ids, s.products)
 		if count, err := open(t, s.source(t)).(reindex.Estimator).Estimate(t.Context()); err != nil || count != int64(n) {
@@ -108,10 +108,10 @@ func TestRequests(t *testing.T) {
 		t.Fatalf("got %d products, error %v, want %d", len(ids), err, n)
 	}
 	if limit := n/100*12/10 + 1; s.requests > limit {
-		t.Errorf("%d requests for %d pages, want at most %d", s.requests, n/100, limit)
+		t.Errorf("got %d requests for %d pages, want at most %d", s.requests, n/100, limit)
 	}
 	if s.peak > emporix.DefaultConcurrency {
-		t.Errorf("%d requests at the same time, want at most %d", s.peak, emporix.DefaultConcurrency)
+		t.Errorf("got %d requests at the same time, want at most %d", s.peak, emporix.DefaultConcurrency)
 	}
 }
 

@@ -83,7 +83,7 @@ func TestExpiringTokens(t *testing.T) {
 	}
 	checkComplete(t, ids, s.products)
 	if s.tokens < 5 || s.tokens > 40 {
-		t.Errorf("%d tokens for %d requests, want 5 to 40", s.tokens, s.requests)
+		t.Errorf("got %d tokens for %d requests, want 5 to 40", s.tokens, s.requests)
 	}
 }
 

@@ -67,7 +67,7 @@ func TestBackoff(t *testing.T) {
 			return broken
 		})
 		if waited := time.Since(start); tries != 20 || waited < time.Second || waited > 30*time.Second {
-			t.Errorf("%d tries in %v, want 20 in 1 s to 30 s", tries, waited)
+			t.Errorf("got %d tries in %v, want 20 in 1 s to 30 s", tries, waited)
 		}
 		if !errors.Is(err, broken) {
 			t.Error(err)

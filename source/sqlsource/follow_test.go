@@ -122,7 +122,7 @@ func testFollowRefused(t *testing.T, d database) {
 		}
 	}
 	if n := strings.Count(got, ";") + 1; n != 6 {
-		t.Errorf("%d refusals, want 6: %s", n, got)
+		t.Errorf("got %d refusals, want 6: %s", n, got)
 	}
 	if got := f.ids("large"); got != "ok" {
 		t.Errorf("tenant large: got %q, want %q", got, "ok")

@@ -71,7 +71,7 @@ func testMistakes(t *testing.T, d database) {
 		products, err := read(t, newSource(t, db, cfg))
 		if err == nil || !strings.Contains(err.Error(), test.want) ||
 			!isRecord(err) && !strings.Contains(err.Error(), `"shop"`) {
-			t.Errorf("%s: %d products, error %v; want one with %q", query, len(products), err, test.want)
+			t.Errorf("%s: got %d products, error %v; want one with %q", query, len(products), err, test.want)
 		}
 	}
 }

@@ -182,7 +182,7 @@ func testParts(t *testing.T, d database) {
 		}
 	}
 	if sum != total {
-		t.Errorf("%d products, want the %d of the snapshot", sum, total)
+		t.Errorf("got %d products, want the %d of the snapshot", sum, total)
 	}
 	if n := reader.Stats().InUse; n != 1 {
 		t.Errorf("%d connections are in use after the parts have been read, want 1", n)
@@ -301,7 +301,7 @@ func testSkewedKeys(t *testing.T, d database) {
 			_, seqs := parts(t, openShop(t, src), n)
 			want, sum := min(n, total), 0
 			if len(seqs) != want {
-				t.Errorf("%s: %d parts, want %d", name, len(seqs), want)
+				t.Errorf("%s: got %d parts, want %d", name, len(seqs), want)
 			}
 			for _, size := range interleave(t, seqs[:min(3, len(seqs))], func(int, reindex.Product) { sum++ }) {
 				if size < total/want || size > total/want+1 {

@@ -32,7 +32,7 @@ func testSnapshot(t *testing.T, d database, total int) {
 		n++
 	}
 	if n != total {
-		t.Fatalf("%d products, want the %d of the snapshot", n, total)
+		t.Fatalf("got %d products, want the %d of the snapshot", n, total)
 	}
 	if after, err := count(t, src); err != nil || after == int64(total) {
 		t.Fatalf("counted %d products after the changes, error %v, want another number than before", after, err)

@@ -41,7 +41,7 @@ func testSQLiteTypes(t *testing.T, d database) {
 	}
 	for i, w := range want {
 		if got := string(products[i].Body); got != w {
-			t.Errorf("product %d is\n%s, want\n%s", i+1, got, w)
+			t.Errorf("product %d is\n%s\nwant\n%s", i+1, got, w)
 		}
 	}
 }

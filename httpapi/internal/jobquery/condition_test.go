@@ -274,7 +274,7 @@ var refusedConditions = []struct{ q, detail string }{
 	{"status:DONE", "At character 8: field 'status' takes " + statuses},
 	{"status:success", "At character 8: field 'status' takes " + statuses},
 	{"status:(SUCCESS,null)", "At character 17: field 'status' takes " + statuses},
-	{"estimated:false", "At character 11: field 'estimated' takes one of true"},
+	{"estimated:false", "At character 11: field 'estimated' takes only true"},
 	{"status:>PENDING", "At character 8: field 'status' has no order; it takes " + statuses},
 	{"id:(>=J1 AND <=J2)", "At character 5: field 'id' has no order; it takes a text"},
 	{"message:<x", "At character 9: field 'message' has no order; it takes a text"},

@@ -284,6 +284,8 @@ func (f *field) isValue() bool { return f.value != nil }
 // takes describes the values of the field, for error messages.
 func (f *field) takes() string {
 	switch {
+	case len(f.among) == 1:
+		return "only " + f.among[0]
 	case f.among != nil:
 		return "one of " + strings.Join(f.among, ", ")
 	case f.kind == kindNumber:

@@ -52,8 +52,7 @@ type View struct {
 	Metadata       MetadataView  `json:"metadata,omitzero"`
 }
 
-// DurationsView is a part of the schema ReindexJob: the lengths of the phases that have begun and ended, in
-// milliseconds.
+// DurationsView is a part of the schema ReindexJob: the lengths of the phases that have ended, in milliseconds.
 type DurationsView struct {
 	PendingMillis *int64 `json:"pendingMillis,omitempty"`
 	OpenMillis    *int64 `json:"openMillis,omitempty"`

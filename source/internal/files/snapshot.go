@@ -59,8 +59,8 @@ type Source struct {
 	format Format
 }
 
-// New returns a source over the files in a folder, as wrap makes it. The error names every option that is not valid.
-// New also fails if the folder cannot be opened.
+// New makes a source over the files in a folder, and returns what wrap makes of it. The error names every option that
+// is not valid. New also fails if the folder cannot be opened.
 func New[S any](at Folder, o Options, wrap func(*Source) *S) (*S, error) {
 	if err := errors.Join(append(o.Faults, checkFiles(o.Files))...); err != nil {
 		return nil, fmt.Errorf("%s: invalid config: %w", o.Name, err)

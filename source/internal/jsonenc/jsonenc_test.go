@@ -95,7 +95,7 @@ func TestIsNumber(t *testing.T) {
 		"1,000": false, "NaN": false, "Infinity": false, "1e": false, "[1]": false, "true": false, "1\n": false,
 	} {
 		if got := jsonenc.IsNumber(s); got != want {
-			t.Errorf("IsNumber(%q) is %v", s, got)
+			t.Errorf("IsNumber(%q) is %v, want %v", s, got, want)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func FuzzWalk(f *testing.F) {
 		var wantMembers map[string]json.RawMessage
 		if json.Unmarshal(text, &wantMembers) == nil {
 			if len(members) != len(wantMembers) {
-				t.Fatalf("%d members, want %d", len(members), len(wantMembers))
+				t.Fatalf("got %d members, want %d", len(members), len(wantMembers))
 			}
 			for name, want := range wantMembers {
 				if !bytes.Equal(members[name], want) || !bytes.Equal(rawjson.Get(text, name), want) {
@@ -49,7 +49,7 @@ func FuzzWalk(f *testing.F) {
 		var wantElements []json.RawMessage
 		if json.Unmarshal(text, &wantElements) == nil {
 			if len(elements) != len(wantElements) {
-				t.Fatalf("%d elements, want %d", len(elements), len(wantElements))
+				t.Fatalf("got %d elements, want %d", len(elements), len(wantElements))
 			}
 			for i, want := range wantElements {
 				if !bytes.Equal(elements[i], want) {
