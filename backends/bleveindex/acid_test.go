@@ -10,7 +10,7 @@ import (
 	"productindex/reindex/reindextest/acidtest"
 )
 
-// Whenever the process of the engine is killed, the index is equal to the database of the shop in the end.
+// No matter when the process of the engine is killed, the index equals the database of the shop in the end.
 func TestAcid(t *testing.T) { acidtest.Run(t, acidtest.Scenario{}, nil) }
 
 // openAcid opens the index of a scenario. It runs in the process that is killed.

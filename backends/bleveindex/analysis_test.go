@@ -18,8 +18,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A generation has the same terms as an index that bleve makes alone of the same products and mapping, with the same
-// frequencies, norms and positions.
+// A generation has the same terms, frequencies, norms and positions as an index that bleve alone makes of the same
+// products and mapping.
 func TestSameIndexAsBleve(t *testing.T) {
 	stored := bleve.NewIndexMapping()
 	withVectors := bleve.NewNumericFieldMapping()

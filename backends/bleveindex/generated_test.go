@@ -38,7 +38,7 @@ var (
 	}
 )
 
-// randomValue returns a random value in JSON. Values at a depth above 3 have no values in them.
+// randomValue returns a random value in JSON. Values more than three levels deep have no values in them.
 func randomValue(r *rand.Rand, depth int) string {
 	switch n := r.IntN(10); {
 	case n < 5 || depth > 3:

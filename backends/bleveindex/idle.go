@@ -21,7 +21,7 @@ func (ix *Index) closeIdle(timeout time.Duration) {
 	}
 }
 
-// closeUnusedSince closes the live indexes that no search has used since the time then.
+// closeUnusedSince closes the live indexes that no search has used since the given time.
 func (ix *Index) closeUnusedSince(then time.Time) {
 	for _, t := range ix.known() {
 		t.closeUnusedSince(then)
@@ -60,8 +60,8 @@ func (ix *Index) closeSurplus() {
 	}
 }
 
-// closeUnusedSince closes the live index if no search has used it since the time then, and reports whether it does. The
-// next search opens it again.
+// closeUnusedSince closes the live index if no search has used it since the given time, and reports whether it does.
+// The next search opens it again.
 func (t *tenant) closeUnusedSince(then time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -22,9 +22,9 @@ const (
 	maxWriters = 4
 )
 
-// Index is a directory of bleve indexes, one live one per tenant. It is a [reindex.Indexer] with the capabilities
-// [reindex.Limiter], [reindex.Reaper], [reindex.DocCounter], [reindex.LiveScanner], [reindex.Rollbacker] and
-// [reindex.Updater]; its generations are [reindex.Editor]s. It is safe for concurrent use.
+// Index is a directory of bleve indexes, with one live index per tenant. It is a [reindex.Indexer] with the
+// capabilities [reindex.Limiter], [reindex.Reaper], [reindex.DocCounter], [reindex.LiveScanner], [reindex.Rollbacker]
+// and [reindex.Updater]; its generations are [reindex.Editor]s. It is safe for concurrent use.
 type Index struct {
 	dir  string
 	cfg  Config

@@ -79,7 +79,7 @@ func (m *ProductMapping) SetLanguage(tag string) error {
 	known, ok := analyzers.Language(tag)
 	if !ok {
 		return fmt.Errorf(
-			"bleveindex: there is no analyzer of language %q; those with one are %s",
+			"bleveindex: there is no analyzer of language %q; the languages with one are %s",
 			tag,
 			strings.Join(analyzers.Tags(), ", "),
 		)

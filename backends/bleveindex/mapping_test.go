@@ -86,7 +86,7 @@ var mappingTests = []struct {
 	{`12`, []string{"shoe"}},                     // and numbers
 }
 
-// The default mapping finds the values of products by their types and names, also after the index was opened again.
+// The default mapping finds the values of products by their types and names, even after the index was opened again.
 func TestDefaultMapping(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)

@@ -20,7 +20,7 @@ const (
 var base32Lower = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
 // tenantDir returns the name of a tenant's directory. Different tenants have different names, even on a file system
-// that ignores case or normalises Unicode. No name has a special meaning on any system, and the longest has 207 bytes.
+// that ignores case or normalizes Unicode. No name has a special meaning on any system, and the longest has 207 bytes.
 func tenantDir(tenant string) string {
 	if strings.IndexFunc(tenant, notPlain) < 0 {
 		return plainPrefix + tenant

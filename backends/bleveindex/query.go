@@ -107,7 +107,7 @@ func (q *ProductQuery) Validate() error {
 	}
 	if _, ok := analyzers.Language(q.options.Language); !ok {
 		return fmt.Errorf(
-			"there is no analyzer of language %q; those with one are %s",
+			"there is no analyzer of language %q; the languages with one are %s",
 			q.options.Language,
 			strings.Join(analyzers.Tags(), ", "),
 		)

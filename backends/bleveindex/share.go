@@ -12,7 +12,7 @@ const manyForShare = 64
 // share leaves a part of the processors to changes of live indexes while runs go on. The changes of a tenant are
 // written one call after the other, by one goroutine, while a run writes as many batches at the same time as there are
 // processors. The run would thus get most of the machine, and searches would see the changes late. So while calls with
-// many changes are in progress, runs write at the same time one batch less than usual, but always at least one.
+// many changes are in progress, runs write one batch fewer than usual at the same time, but always at least one.
 //
 // A batch that has to wait begins when another one ends. It does not begin when a call ends, since the next call often
 // begins a moment later.

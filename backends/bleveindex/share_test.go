@@ -15,7 +15,7 @@ import (
 	"productindex/reindex"
 )
 
-// While many changes are written to a live index, a run writes one batch less at a time, but at least one.
+// While many changes are written to a live index, a run writes one batch fewer at a time, but at least one.
 func TestShare(t *testing.T) {
 	const all = 9
 	for _, test := range []struct{ writers, changes, want int }{

@@ -29,9 +29,8 @@ func restingPlan() *mergeplan.MergePlanOptions {
 }
 
 // bleve removes the files of merged segments at the next write to the index, if nothing reads them by then. After the
-// last merge there may be no further write, and the index would stay up to half as large again as it need be. So a
-// tidier first merges the segments by restingPlan, and then makes writes that change nothing until the files are
-// removed.
+// last merge there may be no further write, and the index would stay up to 50 % larger than necessary. So a tidier
+// first merges the segments by restingPlan, and then makes writes that change nothing until the files are removed.
 
 func init() { //nolint:gochecknoinits // bleve reads its registry without a lock
 	scorch.RegistryEventCallbacks[backgroundCallback] = backgroundEvent

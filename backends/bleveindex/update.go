@@ -212,7 +212,7 @@ func readerOf(of bleve.Index) (index.IndexReader, error) {
 	return inner.Reader()
 }
 
-// documentsAfter returns the number of documents in an index before and after a batch.
+// documentsAfter returns the numbers of documents in an index before and after a batch.
 func documentsAfter(complete bleve.Index, ops *index.Batch) (before, after int64, err error) {
 	reader, err := readerOf(complete)
 	if err != nil {

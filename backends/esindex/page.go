@@ -33,8 +33,8 @@ func (p *page) readFrom(body io.Reader) error {
 // scroll returns the id of the scroll. It is found fast, since it precedes the hits.
 func (p *page) scroll() string { return gjson.Get(p.text, "_scroll_id").String() }
 
-// more reports whether another page follows this one: it has products, and the search has found more than the first end
-// ones.
+// more reports whether another page follows this one, which ends with product number end: this one has products, and
+// the search has found more than end.
 func (p *page) more(end int64) bool {
 	return gjson.Get(p.text, "hits.total.value").Int() > end && gjson.Get(p.text, "hits.hits.0").Exists()
 }

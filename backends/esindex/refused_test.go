@@ -164,7 +164,7 @@ func TestTransportErrors(t *testing.T) {
 	}
 }
 
-// A product that is nested too deep is rejected before it reaches the server.
+// A product that is nested too deeply is rejected before it reaches the server.
 func TestNesting(t *testing.T) {
 	ix := open(t, nil)
 	nested := func(levels int, opening, closing string) []byte {

@@ -98,7 +98,7 @@ func TestScanRequests(t *testing.T) {
 			}
 			products++
 		}
-		const others = 4 // to find the live index, to refresh it, for the size of a product, and to end the scroll
+		const others = 4 // to find the live index, refresh it, measure a product, and end the scroll
 		if n := requests.Load(); n != test.pages+others || products != test.products {
 			t.Errorf("%d requests for %d products, want %d for %d", n, products, test.pages+others, test.products)
 		}
@@ -213,11 +213,11 @@ func FuzzPage(f *testing.F) {
 		}
 		if p.scroll() != want.Scroll || !p.more(1) || p.more(2) || got.shards != 3 || got.successful != 2 ||
 			got.total != 2 || len(got.products) != 2 {
-			t.Errorf("%s is decoded as %+v", text, got)
+			t.Errorf("%s is decoded as %+v, want 2 products from 2 of 3 shards", text, got)
 		}
 		for i, p := range got.products {
 			if h := want.Hits.Hits[i]; p.ID != h.ID || string(p.Body) != string(h.Source) {
-				t.Errorf("%s: product %d is decoded as %q with body %s", text, i, p.ID, p.Body)
+				t.Errorf("%s: product %d is decoded as %q %s, want %q %s", text, i, p.ID, p.Body, h.ID, h.Source)
 			}
 		}
 	})

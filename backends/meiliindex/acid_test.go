@@ -16,7 +16,7 @@ import (
 
 const acidURL = "MEILIINDEX_ACID_URL"
 
-// Whenever the process of the engine is killed, the index is equal to the database of the shop in the end. The server,
+// No matter when the process of the engine is killed, the index equals the database of the shop in the end. The server,
 // an emulator, keeps running.
 func TestAcid(t *testing.T) {
 	acidtest.Run(t, acidtest.Scenario{}, func(t *testing.T, _ string) []string {
