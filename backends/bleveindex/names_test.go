@@ -25,7 +25,7 @@ func FuzzTenantDir(f *testing.F) {
 		}
 		name := tenantDir(tenant)
 		if got, ok := tenantOf(name); !ok || got != tenant {
-			t.Errorf("tenant %q has the directory %q, which is that of %q, %t", tenant, name, got, ok)
+			t.Errorf("tenant %q has the directory %q, which is that of %q, %t, want that of the tenant", tenant, name, got, ok)
 		}
 		if len(name) > 255 || filepath.Base(name) != name ||
 			strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {

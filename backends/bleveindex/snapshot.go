@@ -17,50 +17,51 @@ import (
 // segments.
 const snapshotTries = 20
 
-// snapshot creates the directory to, with a copy of the index in from as it is at one point in time, even if another
-// process is writing to that index. The directory to must not exist. The function place copies or links a segment,
-// which never changes, to its new path.
+// snapshot copies the index in the directory src, as it is at one point in time, to the new directory dst, even if
+// another process is writing to that index. The function place copies or links a segment, which never changes, to its
+// new path.
 //
 // A writer always holds the lock of bleve's database, so snapshot reads the database without it. If two reads return
 // the same content, the file had this content at a point in time between them. At any point in time, the pages of the
 // latest complete transaction are intact.
 func (d disk) snapshot(
 	ctx context.Context,
-	from, to string,
+	src, dst string,
 	place func(ctx context.Context, from *os.File, to string) error,
 ) error {
-	root := filepath.Join(from, storeDir, rootFile)
+	root := filepath.Join(src, storeDir, rootFile)
 	for try := 1; ; try++ {
 		content, err := readStable(ctx, root)
 		if err != nil {
 			return err
 		}
-		if err = d.trySnapshot(ctx, from, to, content, place); err == nil {
+		if err = d.trySnapshot(ctx, src, dst, content, place); err == nil {
 			return nil
 		}
 		now, again := readStable(ctx, root)
 		if again != nil || bytes.Equal(now, content) || try == snapshotTries {
-			return errors.Join(err, again, os.RemoveAll(to))
+			return errors.Join(err, again, os.RemoveAll(dst))
 		}
-		if err := os.RemoveAll(to); err != nil { // the missing file belongs to a segment that was merged
+		if err := os.RemoveAll(dst); err != nil { // the missing file belongs to a segment that was merged
 			return err
 		}
 	}
 }
 
+// trySnapshot makes one attempt. The content of the list of segments is root.
 func (d disk) trySnapshot(
-	ctx context.Context, from, to string, root []byte, place func(ctx context.Context, from *os.File, to string) error,
+	ctx context.Context, src, dst string, root []byte, place func(ctx context.Context, from *os.File, to string) error,
 ) (err error) {
-	meta, err := os.ReadFile(filepath.Join(from, metaFile)) //nolint:gosec // the path is the index's own
+	meta, err := os.ReadFile(filepath.Join(src, metaFile)) //nolint:gosec // the path is the index's own
 	if err != nil {
 		return missing(err)
 	}
-	store := filepath.Join(to, storeDir)
+	store := filepath.Join(dst, storeDir)
 	if err := os.MkdirAll(store, 0o700); err != nil {
 		return err
 	}
 	list := filepath.Join(store, rootFile)
-	if err := errors.Join(d.write(filepath.Join(to, metaFile), string(meta)), d.write(list, string(root))); err != nil {
+	if err := errors.Join(d.write(filepath.Join(dst, metaFile), string(meta)), d.write(list, string(root))); err != nil {
 		return err
 	}
 	segments, err := readRoot(list)
@@ -74,7 +75,7 @@ func (d disk) trySnapshot(
 		}
 	}()
 	for _, name := range segments { // open all before copying any, so that none is removed in between
-		file, err := os.Open(filepath.Join(from, storeDir, name)) //nolint:gosec // readRoot lets no separators through
+		file, err := os.Open(filepath.Join(src, storeDir, name)) //nolint:gosec // readRoot lets no separators through
 		if err != nil {
 			return missing(err)
 		}
@@ -85,7 +86,7 @@ func (d disk) trySnapshot(
 			return missing(err)
 		}
 	}
-	return verify(ctx, to)
+	return verify(ctx, dst)
 }
 
 // readStable reads a file that may be written at the same time, until two reads return the same content.

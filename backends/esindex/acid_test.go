@@ -22,7 +22,7 @@ const (
 	acidPrefix = "ESINDEX_ACID_PREFIX"
 )
 
-// Whenever the process of the engine is killed, the index is equal to the database of the shop in the end.
+// No matter when the process of the engine is killed, the index equals the database of the shop in the end.
 func TestAcid(t *testing.T) {
 	server := estest.Plain(t)
 	acidtest.Run(t, acidtest.Scenario{SmallReindexes: 4}, func(t *testing.T, _ string) []string {

@@ -35,9 +35,9 @@ type generation struct {
 var _ reindex.Editor = (*generation)(nil)
 
 // Write implements [reindex.Writer]. It sends the products as one task and returns when the server has accepted the
-// task. If Config.MaxTasks tasks are unfinished, it first waits for the oldest, and sends its documents again if it
-// failed. Write rejects products whose id is too long for a key, and those with an attribute named Config.KeyAttribute.
-// Flush returns the products that the server refuses.
+// task. If Config.MaxTasks tasks are unfinished, it first waits for the oldest, and sends the documents of that task
+// again if it failed. Write rejects products whose id is too long for a key, and those with an attribute named
+// Config.KeyAttribute. Flush returns the products that the server refuses.
 func (g *generation) Write(ctx context.Context, products []reindex.Product) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -179,8 +179,8 @@ func (s *Server) status(uid int) string {
 	return ""
 }
 
-// Wait waits until the function until reports true for the state of a task, or ctx ends.
-func (s *Server) Wait(ctx context.Context, uid int, until func(status string) bool) error {
+// Wait waits until the condition is true for the status of a task, or ctx ends.
+func (s *Server) Wait(ctx context.Context, uid int, condition func(status string) bool) error {
 	defer context.AfterFunc(ctx, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -188,7 +188,7 @@ func (s *Server) Wait(ctx context.Context, uid int, until func(status string) bo
 	})()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for !until(s.status(uid)) {
+	for !condition(s.status(uid)) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
