@@ -52,7 +52,7 @@ func TestScheduleIsGuarded(t *testing.T) {
 		return &ScopeError{}
 	}}).describe()
 	if got := s.send(http.MethodGet, schedulePath, ""); got.status != http.StatusForbidden || asked != "acme "+ScopeView {
-		t.Errorf("%d, the Authorizer was asked for %s; want 403 and the scope to view", got.status, asked)
+		t.Errorf("got %d, the Authorizer was asked for %s; want 403 and the scope to view", got.status, asked)
 	}
 	if got := s.send(http.MethodPut, schedulePath, "{}"); got.status != http.StatusMethodNotAllowed {
 		t.Errorf("PUT: got %d, want %d", got.status, http.StatusMethodNotAllowed)

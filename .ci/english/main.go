@@ -137,7 +137,7 @@ func show(name string, count int, limits map[string]int, whole bool) bool {
 	}
 	note := ""
 	if count > limit {
-		note = "  too many: " + folder + " -v prints the places"
+		note = "  too many: go run ./" + folder + " -v prints the places"
 	} else if count < limit {
 		note = "  lower the limit"
 	}

@@ -31,7 +31,7 @@ func (o Order) Compare(a, b Job) int {
 }
 
 // ParseSort parses a list of "field", "field:asc" or "field:desc". Commas separate them, directions have any case, and
-// spaces around them are ignored. An empty list has no keys. Its error is an [*Error] with the place.
+// spaces around them are ignored. An empty list has no keys. The error is an [*Error] with the place.
 func ParseSort(list string) (Order, error) {
 	if strings.Trim(list, space) == "" {
 		return nil, nil
