@@ -255,5 +255,5 @@ const next = `
 What next?
   go run ./examples/server          serves your own catalogues: one file of JSON lines per tenant
   go run ./examples/benchmark -h    compares the engine with the index's own library
-  README.md                         the lines that embed it, and a table of the packages
+  README.md                         shows how to embed the library, and lists the packages
 `
