@@ -104,7 +104,7 @@ func TestEventsWithAnotherClient(t *testing.T) {
 			t.Fatal(err)
 		}
 		if last = event; event.Data == "" {
-			t.Errorf("got an event without data: %+v", event)
+			t.Errorf("got event %+v, want one with data", event)
 		}
 	}
 	var view eventView

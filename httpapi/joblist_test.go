@@ -70,7 +70,7 @@ func TestSelectedJobs(t *testing.T) {
 		{"", "status:asc , processedCount:desc", "J6 J3 J5 J2 J8 J7 J1 J4"},
 	} {
 		if got, _ := s.list(url.Values{"q": {tc.q}, "sort": {tc.sort}}); got != tc.want {
-			t.Errorf("%+v: got %q", tc, got)
+			t.Errorf("%+v: got %q, want %q", tc, got, tc.want)
 		}
 	}
 	if got, _ := s.list(url.Values{}); got != jobquerytest.EveryJob {
@@ -113,7 +113,7 @@ func TestPagesOfMatches(t *testing.T) {
 			"X-Total-Count: true",
 		)
 		if total := res.header.Get("X-Total-Count"); got != tc.want || total != tc.total {
-			t.Errorf("%+v: got %q of %s", tc, got, total)
+			t.Errorf("%+v: got %q of %s, want %q of %s", tc, got, total, tc.want, tc.total)
 		}
 	}
 }

@@ -48,7 +48,7 @@ func TestTriggerRate(t *testing.T) {
 		got := s.send(tc.method, tc.path, tc.body)
 		if got.status != tc.status || (got.message.Message == MessageTooManyTriggers) != tc.limited ||
 			(got.header.Get("Retry-After") == "3600") != tc.limited {
-			t.Errorf("%+v: got %d %s with the headers %v", tc, got.status, got.body, got.header)
+			t.Errorf("got %d %s with the headers %v, want %+v", got.status, got.body, got.header, tc)
 		}
 		if tc.limited &&
 			!slices.Equal(got.message.Details, []string{"Nothing else is wrong with the request", "Try again in 3600 s"}) {

@@ -24,10 +24,10 @@ func (f MuxFunc) Handle(pattern string, handler http.Handler) { f(pattern, handl
 // puts its own prefix in front of its patterns, as Route of chi does, needs no Config.Prefix, whether or not it removes
 // the prefix from the requests.
 //
-// On an http.ServeMux each method is registered by itself, so that patterns of the host with wildcards, such as "GET /"
-// or "GET /{shop}/{page}", can be registered before and after. Requests with other methods, and for other paths under
-// /indexing, get this package's answers unless such a pattern matches them. The mux redirects paths with empty or dot
-// segments before any handler sees them; see Config.Fallback.
+// On an http.ServeMux each method is registered separately. Patterns of the host with wildcards, such as "GET /" or
+// "GET /{shop}/{page}", can therefore be registered before and after. Requests with other methods, and for other paths
+// under /indexing, get this package's answers unless such a pattern matches them. The mux redirects paths with empty or
+// dot segments before any handler sees them; see Config.Fallback.
 //
 // Mount returns an error if cfg is not valid, and if the mux panics because a pattern is taken.
 func Mount(mux Mux, e Engine, cfg Config) error {

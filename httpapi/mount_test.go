@@ -157,7 +157,7 @@ func TestURLsOfTheDocument(t *testing.T) {
 	} {
 		s := serve(t, &fakeEngine{}, tc.cfg)
 		if server, token := s.urls(tc.path + "/indexing/openapi.json?x=y"); server != tc.server || token != tc.token {
-			t.Errorf("%+v: got the server %q and the token URL %q", tc, server, token)
+			t.Errorf("%s: got the server %q and the token URL %q, want %q and %q", tc.path, server, token, tc.server, tc.token)
 		}
 	}
 	if strings.Contains(string(document), "emporix") {

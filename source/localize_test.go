@@ -124,7 +124,7 @@ func TestLocalize(t *testing.T) {
 		"Fallback needs":       {Fields: []string{"a"}, Fallback: []string{"de"}},
 	} {
 		if _, err := source.Localize(nil, l); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%+v: got error %v", l, err)
+			t.Errorf("%+v: got error %v, want one with %q", l, err, want)
 		}
 	}
 }

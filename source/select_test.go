@@ -70,7 +70,7 @@ func TestPaths(t *testing.T) {
 		"a*": "whole segment", "*a": "whole segment", "***": "whole segment", `a\`: "ends with a backslash",
 	} {
 		if _, err := source.Select(nil, path); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: got error %v", path, err)
+			t.Errorf("%q: got error %v, want one with %q", path, err, want)
 		}
 	}
 	if _, err := source.Exclude(nil); err == nil {

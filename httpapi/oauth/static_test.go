@@ -45,7 +45,7 @@ func TestStatic(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/", nil)
 		r.Header.Set("Authorization", "Bearer "+tc.token)
 		if err := authorize(r, tc.tenant, tc.scope); kindOf(err) != tc.want {
-			t.Errorf("%+v: got %v", tc, err)
+			t.Errorf("%+v: got %v, want %s", tc, err, tc.want)
 		}
 	}
 }

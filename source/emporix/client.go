@@ -56,7 +56,7 @@ func (q query) String() string {
 	case len(q.ids) > 0:
 		return fmt.Sprintf("looking for %d products", len(q.ids))
 	}
-	return fmt.Sprintf("page %d of %d products", q.number, q.size)
+	return fmt.Sprintf("page %d (%d products per page)", q.number, q.size)
 }
 
 // fetch requests a page until it arrives whole.
