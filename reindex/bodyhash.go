@@ -13,7 +13,7 @@ import (
 // top level, so that their order does not count.
 type hasher struct {
 	seed  maphash.Seed
-	names []uint64 // the hashes of the names in the body at hand
+	names []uint64 // the hashes of the names in the current body
 }
 
 func (h *hasher) body(p Product) (uint32, error) {

@@ -34,7 +34,7 @@
 //   - at most Config.MaxDuplicates products came again with another body ([RuleDuplicates]);
 //   - something was indexed ([RuleEmpty]);
 //   - the source yielded as many different products as it had announced ([RuleCount]);
-//   - the number of documents did not collapse ([RuleShrunk]).
+//   - the number of documents did not shrink too much ([RuleShrunk]).
 //
 // A refusal is a [*GateError] with the rule and the numbers. If the documents of the live index cannot be counted, the
 // gate stays closed.
@@ -55,7 +55,7 @@
 // goroutine outlives Engine.Shutdown, except those that are stuck in code that ignores its context; a [*StuckError]
 // names these calls.
 //
-// Honest results: a job says FAILURE, and that nothing has changed, only if that is known. If the answer to the
+// Honest results: a job that ends as FAILURE has changed nothing, unless it says otherwise. If the answer to the
 // switch-over was lost, the job and the error say that the new index may be live; see RunError.MayBeLive.
 //
 // One run per tenant: [Engine.Start] joins the run in progress, [Engine.Run] returns [ErrRunning].

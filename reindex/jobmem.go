@@ -107,7 +107,7 @@ func (m *memJobs) Finish(ctx context.Context, job Job) error {
 	return nil
 }
 
-// forget drops one ended job, and its tenant if it was the last one.
+// forget drops one ended job, and its tenant if that has no other job.
 func (m *memJobs) forget(e endedJob) {
 	jobs := slices.DeleteFunc(m.tenants[e.tenant], func(j Job) bool { return j.ID == e.id })
 	if m.tenants[e.tenant] = jobs; len(jobs) == 0 {

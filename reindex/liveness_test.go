@@ -311,7 +311,7 @@ func TestSnapshotIsClosed(t *testing.T) {
 		src := closing{reindextest.Products(100, "new"), &closed, bad}
 		b := newBench(t, src, nil, nil)
 		if _, err := b.Run(t.Context(), tenant); (err != nil) != bad {
-			t.Errorf("error %v, want one: %v", err, bad)
+			t.Errorf("error %v, want an error: %v", err, bad)
 		}
 		if closed != 1 {
 			t.Errorf("the snapshot was closed %d times, want once", closed)

@@ -28,7 +28,8 @@ const (
 //     window that was too large the last time is tried again only after many such windows (as in RFC 9438, growth is
 //     slow around it), so that an index which accepts n writes gets n of them nearly all the time. After an outage, in
 //     which every try halves, batches double until they have half of their former size.
-//   - If a batch was refused as too large, but every part of it was accepted, batches stay below its size for good.
+//   - If a batch was refused as too large, but every part of it was accepted, batches stay below its size for the rest
+//     of the run.
 type pace struct {
 	maxInFlight, maxBytes int
 	step                  int // of growth, in bytes, and the size of the smallest batch

@@ -133,8 +133,8 @@ func (r *run) rebuild(ctx context.Context) error {
 // maxAgain is the number of times that a run reads its source again because the index asks for it.
 const maxAgain = 20
 
-// build fills a generation from the parts, or from the whole source if there are none, checks it, and makes it live.
-// The generation is a new one unless one was resumed.
+// build fills a generation from the parts, or from the whole source if there are none, checks it, and makes it live. It
+// continues gen if that was resumed, and otherwise begins a new generation.
 func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []string, gen Generation) (err error) {
 	if gen == nil {
 		r.checked = false

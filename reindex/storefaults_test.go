@@ -80,7 +80,7 @@ func TestStorePanics(t *testing.T) {
 				b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{Jobs: store}, nil)
 				_, err := b.Run(t.Context(), tenant)
 				if wantErr := call == "create"; (err != nil) != wantErr {
-					t.Errorf("error %v, want one: %v", err, wantErr)
+					t.Errorf("error %v, want an error: %v", err, wantErr)
 				}
 				if err := b.Shutdown(t.Context()); err != nil {
 					t.Errorf("shutdown: %v", err)

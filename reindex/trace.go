@@ -49,7 +49,7 @@ type BatchWrite struct {
 	Docs int
 	// Bytes is the sum of the lengths of their ids and bodies, in bytes.
 	Bytes int
-	// Attempt is the number of the try of these products; the first one is 1.
+	// Attempt counts the tries of these products, from 1.
 	Attempt int
 	// Duration is how long the call took.
 	Duration time.Duration

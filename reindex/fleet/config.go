@@ -36,8 +36,8 @@ const (
 // Config configures a [Fleet]. The zero value of each field stands for its default. New copies it.
 type Config struct {
 	// Engine is the configuration of the engine in this process. Jobs, Changes and Loader must be nil, because the fleet
-	// sets them. MaxRuns is the number of runs that this process supervises at the same time, which takes few resources;
-	// its default is 8.
+	// sets them. MaxRuns is the number of runs that this process supervises at the same time. Supervising a run takes few
+	// resources, so the default of MaxRuns is 8.
 	Engine reindex.Config
 	// Role is the role of this process. Default [Both].
 	Role Role

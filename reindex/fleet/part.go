@@ -99,7 +99,7 @@ type attempt struct {
 
 // await claims the part for this attempt, and reports false if the part has an owner. It waits while
 // Config.BytesInFlight is used up. It does not return the part to the queue, because other parts would overtake it
-// there. The next part to run is one of the smallest catalogue among those that wait, in whichever process they wait.
+// there. Among the waiting parts of all processes, those of the smallest catalogue come first.
 func (t *attempt) await(ctx context.Context) (claimed bool, err error) {
 	ticker := time.NewTicker(busyDelay)
 	defer ticker.Stop()

@@ -200,7 +200,7 @@ type refusedChange struct {
 	Reason   string `json:"reason"`
 }
 
-// addRefused adds refused changes to the stored ones, each position once, and drops the oldest.
+// addRefused adds refused changes to the stored ones, each position once. It keeps the last reindex.MaxRefused of them.
 func addRefused(stored string, refused []reindex.RefusedChange) (string, error) {
 	if len(refused) == 0 {
 		return stored, nil

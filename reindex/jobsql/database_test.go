@@ -24,7 +24,7 @@ import (
 // TestMain runs the tests. If a test has started the program as a process to kill, TestMain runs that process instead.
 func TestMain(m *testing.M) {
 	if dsn := os.Getenv("JOBSQL_CHILD"); dsn != "" {
-		runForEver(dsn)
+		runForever(dsn)
 		return
 	}
 	_ = flag.Set("test.parallel", "4") // the default: many tests wait for leases

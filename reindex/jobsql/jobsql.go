@@ -1,7 +1,8 @@
 // Package jobsql keeps jobs in SQLite or PostgreSQL through database/sql, where they outlive the process and can be
 // shared by several processes. It imports no driver: the host opens the database.
 //
-//	db, err := sql.Open("pgx", "postgres://…") // of github.com/jackc/pgx/v5/stdlib; or, of modernc.org/sqlite:
+//	db, err := sql.Open("pgx", "postgres://…") // with github.com/jackc/pgx/v5/stdlib
+//	// or, with modernc.org/sqlite:
 //	db, err := sql.Open("sqlite", "file:jobs.db?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)")
 //	jobs, err := jobsql.New(ctx, db, &jobsql.Config{Dialect: jobsql.PostgreSQL})
 //	engine, err := reindex.New(source, index, &reindex.Config{Jobs: jobs})
@@ -16,11 +17,10 @@
 // # Failovers and poolers
 //
 // Every call can be repeated, even if its answer was lost: a job is created once and ends once. Fencing tokens follow
-// the clock of the database. Therefore they also grow if an asynchronous standby takes over that lacks the last tokens.
-// If the standby lacks a job, calls for it return [reindex.ErrJobNotFound], and its run ends at the next renewal of its
-// lease.
+// the clock of the database. Therefore they also grow if a standby that lacks the last tokens takes over. If the
+// standby lacks a job, calls for it return [reindex.ErrJobNotFound], and its run ends at the next renewal of its lease.
 //
-// If another PostgreSQL server can take over, name all of them in the connection string and add
+// If another PostgreSQL server can take over, name all servers in the connection string and add
 // target_session_attrs=read-write, so that new connections go to the server that accepts writes:
 //
 //	host=db1,db2 dbname=shop target_session_attrs=read-write

@@ -81,8 +81,8 @@ func testRecordLost(t *testing.T, d database) {
 // childLease is the lease of the jobs of the process that a test kills.
 const childLease = time.Second
 
-// runForEver is the process that a test kills. It starts a run that does not end, prints the id of its job, and waits.
-func runForEver(dsn string) {
+// runForever is the process that a test kills. It starts a run that does not end, prints the id of its job, and waits.
+func runForever(dsn string) {
 	d := database{Dialect(os.Getenv("JOBSQL_CHILD_DIALECT")), dsn}
 	fail := func(err error) {
 		fmt.Fprintln(os.Stderr, "child:", err)
@@ -141,7 +141,7 @@ func testKilled(t *testing.T, d database) {
 	_ = child.Wait() // always fails after a kill
 	killed := time.Now()
 	job := awaitFailure(t, s, "acme", id)
-	// A renewal that the child sent just before may have reached the database after the kill.
+	// A renewal that the child sent just before the kill may have reached the database after it.
 	if late := job.Modified.Sub(killed); job.Message != messageDied || late > 2*childLease {
 		t.Errorf("the lease ended %v after the kill, and the job is %+v, want at most %v and %q",
 			late, job, 2*childLease, messageDied)

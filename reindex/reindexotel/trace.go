@@ -128,7 +128,7 @@ func (o *observer) writeEnded(ctx context.Context, of reindex.JobInfo, w reindex
 	end(trace.SpanFromContext(ctx), w.Err)
 }
 
-// of returns the function that adds the attributes of a job.
+// of returns a function that adds the attributes of a job to those of a measurement.
 func (o *observer) of(of reindex.JobInfo) with {
 	return func(more ...attribute.KeyValue) metric.MeasurementOption { return o.with(of, more...) }
 }

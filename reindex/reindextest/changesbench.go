@@ -71,10 +71,11 @@ func BenchmarkChanges(b *testing.B, c Changing) {
 // rate writes rounds of batches, alternately through the engine and with Plainly. A ratio above 1 means that the engine
 // is faster.
 //
-// Runs go on while either side writes. On both sides a change is written once to a live index, and is on the disk when
-// the call returns. Only the engine's changes are also replayed into the new index of the run. Runs keep all processors
-// busy, so a side can also be fast because it slows the runs down. The run-ratio shows this: it is the number of
-// products and changes that runs write per second beside the engine's changes, divided by the number beside Plainly's.
+// In UpdateDuringRun, runs go on while either side writes. On both sides a change is written once to a live index, and
+// is on the disk when the call returns. Only the engine's changes are also replayed into the new index of the run. Runs
+// keep all processors busy, so a side can also be fast because it slows the runs down. The run-ratio shows this: it is
+// the number of products and changes that runs write per second beside the engine's changes, divided by the number
+// beside Plainly's.
 func (c Changing) rate(b *testing.B, engine *reindex.Engine, loaded *atomic.Int64) {
 	b.Helper()
 	update := func(products []reindex.Product) error {

@@ -244,10 +244,10 @@ func (g *faultyGeneration) Abort(ctx context.Context) error {
 // errInjected is the error of every random fault.
 var errInjected = errors.New("injected fault")
 
-// Random returns random faults for [NewFaulty]. A seed always gives the same sequence. About one call in every calls
-// has a fault of a kind that occurs in practice, including a lost answer to a Commit. Every write permanently rejects
-// the products whose ids poison selects; a nil poison selects none. No other product is rejected permanently, because a
-// batch of one product is never too large and never refused.
+// Random returns random faults for [NewFaulty]. A seed always gives the same sequence. If every is 10, about one call
+// in ten has a fault. The faults are of kinds that occur in practice, including a lost answer to a Commit. Every write
+// permanently rejects the products whose ids poison selects; a nil poison selects none. No other product is rejected
+// permanently, because a batch of one product is never too large and never refused.
 func Random(seed uint64, every int, poison func(id string) bool) func(Call) Fault {
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, seed))

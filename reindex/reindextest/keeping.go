@@ -29,11 +29,11 @@ func (f Fixture) listed(t *testing.T, tenant string) []reindex.GenerationInfo {
 	for i, info := range infos {
 		named := info.Name != "" && !seen[info.Name]
 		if !named || info.Live != (i == 0) || info.Job != "" || info.Live && !info.Replaced.IsZero() {
-			t.Errorf("generation %d of %d is %+v", i, len(infos), info)
+			t.Errorf("generation %d of %d is %+v, want its own name, no job, only the first live", i, len(infos), info)
 		}
 		seen[info.Name] = true
 		if i > 1 && infos[i-1].Replaced.Before(info.Replaced) {
-			t.Errorf("%s was replaced after %s, which comes before it", info.Name, infos[i-1].Name)
+			t.Errorf("%s was replaced after %s, want it listed before that one", info.Name, infos[i-1].Name)
 		}
 	}
 	return infos
