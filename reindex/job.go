@@ -14,7 +14,7 @@ const EntityProduct = "PRODUCT"
 // Status is the state of a job. The values are those of the HTTP contract.
 type Status string
 
-// The states of a job, in the order in which it passes through them. A job ends with Success or Failure.
+// The states of a job, in the order in which it passes through them. A job ends with StatusSuccess or StatusFailure.
 const (
 	// StatusPending means that the limit of parallel runs is reached and the job waits for its turn.
 	StatusPending Status = "PENDING"
@@ -26,8 +26,8 @@ const (
 	// StatusSuccess means that the new generation, or that of a rollback, is live. After a dry run it means that the
 	// generation was checked and could have gone live.
 	StatusSuccess Status = "SUCCESS"
-	// StatusFailure means that the live index is what it was before the job. If the answer to the switch-over was lost,
-	// Message says so.
+	// StatusFailure means that the live index is what it was before the job, unless Message says that it is not known
+	// whether the new index is live.
 	StatusFailure Status = "FAILURE"
 )
 

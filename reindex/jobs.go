@@ -93,7 +93,7 @@ func (e *Engine) find(tenant, id string) *run {
 	return nil
 }
 
-// refresh returns the current state of a stored job if this engine runs it.
+// refresh returns a stored job with its current state, if this engine runs it.
 func (e *Engine) refresh(job Job) Job {
 	if r := e.find(job.Tenant, job.ID); r != nil {
 		return r.record.now()

@@ -54,8 +54,8 @@ CREATE INDEX IF NOT EXISTS reindex_fleet_parts_queued ON reindex_fleet_parts (qu
 // migrationLock is the key of the advisory lock under which the tables are created.
 const migrationLock = 7305808869231650146
 
-// migrate creates the tables of River and of the fleet. A lock of the session and not of a transaction excludes other
-// processes, because River's migrations need transactions of their own.
+// migrate creates the tables of River and of the fleet. It excludes other processes with a lock of the session, because
+// River's migrations need transactions of their own.
 func migrate(ctx context.Context, pool *pgxpool.Pool) (err error) {
 	defer func() {
 		if err != nil {

@@ -9,8 +9,8 @@ import (
 	"productindex/reindex"
 )
 
-// TestJobLeases checks the promises of [reindex.JobStore] about leases and fencing tokens. open returns a new, empty
-// store at each call, whose leases last for the given time.
+// TestJobLeases checks the promises of [reindex.JobStore] about leases and fencing tokens. At each call open returns a
+// new, empty store whose leases last for the given time.
 func TestJobLeases(t *testing.T, open func(t *testing.T, lease time.Duration) reindex.JobStore) {
 	t.Run("RunsOut", func(t *testing.T) { testLeaseRunsOut(t, open(t, 100*time.Millisecond)) })
 	t.Run("Renewed", func(t *testing.T) {

@@ -59,8 +59,8 @@ func SourceProducts() []reindex.Product {
 	)
 }
 
-// TestSource checks every promise of [reindex.Source], [reindex.Snapshot] and the optional interfaces of both. open
-// returns a new source at each call, which holds exactly the given products: those of [SourceProducts], or none. same
+// TestSource checks every promise of [reindex.Source], [reindex.Snapshot] and the optional interfaces of both. At each
+// call open returns a new source that holds exactly the given products: those of [SourceProducts], or none. same
 // reports whether a body that the source yielded stands for the given one. If same is nil, both must be the same JSON
 // value.
 func TestSource(
