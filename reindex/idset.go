@@ -7,9 +7,9 @@ import (
 )
 
 // idSet remembers the ids of a run, and a tag of each product's body. An entry takes at most 12 bytes, whatever the
-// length of the id, so that a garbage collector that lets the heap double stays within 24. It keeps 62 bits of a hash
-// of the id: 12 bits choose the shard, and 50 bits are stored in it, beside 14 bits of a hash of the body. Both hashes
-// have random seeds.
+// length of the id, and therefore at most 24 if the garbage collector lets the heap double. The set knows 62 bits of a
+// hash of the id: 12 bits choose the shard, and 50 bits are stored in it, beside 14 bits of a hash of the body. Both
+// hashes have random seeds.
 //
 // Among 10 million ids, the chance that any two different ones count as the same is about 1 in 100,000. The tags of
 // their bodies differ in all but 1 of 16,384 cases, so that such a pair is counted as a conflict.

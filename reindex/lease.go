@@ -10,8 +10,8 @@ import (
 const (
 	// renewals is the number of renewals per lease.
 	renewals = 4
-	// leaselessInterval is the time between two updates of a job if its store has no leases. Another engine may show or
-	// cancel the job.
+	// leaselessInterval is the time between two updates of a job if its store has no leases. Updates are still needed,
+	// since another engine may show or cancel the job.
 	leaselessInterval = time.Second
 )
 
