@@ -3,7 +3,10 @@ package reindex_test
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
@@ -43,4 +46,39 @@ func TestReplaysLastChanges(t *testing.T) {
 		t.Errorf("the new index got %d changes, want at most %d for %d products with %d changes each",
 			edited, products*times/4, products, times)
 	}
+}
+
+// A run also replays the changes that come while it replays others, so that it holds updates only for the last few,
+// however many came during the load.
+func TestReplaysWhatComesMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{ChangeDelay: -1},
+			func(c reindextest.Call) reindextest.Fault {
+				switch c.Op {
+				case reindextest.OpWrite:
+					return reindextest.Fault{Delay: 4 * time.Second}
+				case reindextest.OpEdit:
+					return reindextest.Fault{Delay: time.Duration(len(c.Changes)) * time.Millisecond}
+				}
+				return reindextest.Fault{}
+			})
+		job := mustStart(t, b.Engine, tenant)
+		var stop atomic.Bool
+		var updates sync.WaitGroup
+		updates.Go(func() {
+			for i := 0; !stop.Load(); i++ {
+				updates.Go(func() { mustUpdate(t, b, upsert(fmt.Sprint("x", i), "edit")) })
+				time.Sleep(2 * time.Millisecond) //nolint:forbidigo // the bubble's clock jumps
+			}
+		})
+		job = ended(t, b.Engine, job)
+		stop.Store(true)
+		updates.Wait()
+		if held := job.Report.Durations.Held; job.Status != reindex.StatusSuccess || held > 200*time.Millisecond {
+			t.Errorf("job %+v, want a success that held updates for at most 200 ms", job)
+		}
+		if err := b.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }

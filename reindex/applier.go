@@ -131,40 +131,18 @@ func (s *streams) applyNext(ctx context.Context, st *stream, blame bool) (err er
 		return err
 	}
 	defer func() { h.release(ctx, err == nil) }()
-	entries, _, err := s.log.After(ctx, st.tenant, h.applied, s.sizes.docs, s.sizes.bytes)
-	if err != nil {
-		return err
-	}
-	if len(entries) == 0 {
-		st.carried(h.applied, nil, nil)
-		return nil
-	}
-	if err := h.check(ctx); err != nil {
-		return err
-	}
-	last := entries[len(entries)-1].Position
-	refused, err := s.update(ctx, st.tenant, lastOfEach(entries), blame)
-	noIndex := errors.Is(err, ErrNoLiveIndex)
-	switch {
-	case noIndex && !s.durable() && st.fed(0) == 0:
-		err = fmt.Errorf("tenant %s: %w; reindex it first", st.tenant, ErrNoLiveIndex)
-	case noIndex:
-		err = nil // the first run finds the changes in its source, or replays them
-	case err != nil && s.durable():
-		return h.lateOr(ctx, err)
-	}
-	if failed := h.note(ctx, last, refused); failed != nil {
-		return failed
-	}
-	st.carried(last, refused, err)
-	if noIndex {
-		return nil
-	}
-	return err
+	b := h.newBurst(blame)
+	defer b.wait()
+	return b.carry(ctx)
 }
 
-// note records in the log that the live index is current up to a position.
+// note is record that has changes applied again if the claim was lost.
 func (h *held) note(ctx context.Context, position int64, refused map[int64]ItemError) error {
+	return h.lateOr(ctx, h.record(ctx, position, refused))
+}
+
+// record notes in the log that the live index is current up to a position.
+func (h *held) record(ctx context.Context, position int64, refused map[int64]ItemError) error {
 	list := make([]RefusedChange, 0, len(refused))
 	for _, p := range slices.Sorted(maps.Keys(refused)) {
 		if item := refused[p]; p > h.applied {
@@ -173,12 +151,11 @@ func (h *held) note(ctx context.Context, position int64, refused map[int64]ItemE
 				"tenant", h.stream.tenant, "product", item.ID, "reason", item.Err)
 		}
 	}
-	err := h.streams.cfg.Retry.Do(ctx, func() error {
+	return h.streams.cfg.Retry.Do(ctx, func() error {
 		return contain(func() error {
 			return h.streams.log.Applied(ctx, h.stream.tenant, h.fence, h.applied, position, list)
 		})
 	})
-	return h.lateOr(ctx, err)
 }
 
 // update sends entries to the live index, and returns the refused ones by their positions.

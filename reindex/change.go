@@ -33,8 +33,9 @@ type Updater interface {
 	// Update returns nil, the changes have landed, and searches see them after the refresh interval of the index at the
 	// latest; see [Settler].
 	//
-	// The engine makes one call at a time per tenant, and none while a generation of the tenant is being committed. The
-	// error matches [ErrNoLiveIndex] if nothing is live; otherwise it is one of those of Writer.Write.
+	// The engine makes one call at a time per tenant, or as many as Limits.MaxUpdates says, and none while a generation of
+	// the tenant is being committed. The error matches [ErrNoLiveIndex] if nothing is live; otherwise it is one of those
+	// of Writer.Write.
 	Update(ctx context.Context, tenant string, changes []Change) error
 }
 

@@ -23,6 +23,10 @@ type held struct {
 // waits for other processes; without urgent, an error that matches [ErrClaimed] means that another process holds the
 // claim. Writes must use the returned context, which ends if the claim is lost. The caller must call release.
 func (s *streams) hold(ctx context.Context, st *stream, urgent bool) (inside context.Context, h *held, err error) {
+	if urgent {
+		st.want(1)
+		defer st.want(-1)
+	}
 	select {
 	case st.turn <- struct{}{}:
 	case <-ctx.Done():

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -11,8 +12,9 @@ const (
 	// littleLeft is the number of changes that may be left when a run goes on to seal or to switch over. So few are
 	// replayed in a moment.
 	littleLeft = 100
-	// catchUpRounds is the number of attempts to come nearer to the head of the log before a run goes on anyway.
-	catchUpRounds = 20
+	// catchUpRounds is the number of rounds in a row that bring a run hardly nearer to the head of the log. After them it
+	// goes on anyway.
+	catchUpRounds = 3
 )
 
 // feed replays the changes of a tenant into the generation of one run. It replays all changes that were accepted since
@@ -133,18 +135,30 @@ func newEditing(f *feed, gen Generation, t *tally) *editing {
 	}
 }
 
-// catchUp replays changes until only a few are left.
+// catchUp replays the changes that have come, and then those that come meanwhile until only a few are left.
 func (d *editing) catchUp(ctx context.Context) error {
-	least, rounds := int64(-1), 0
+	if _, err := d.replay(ctx); err != nil {
+		return err
+	}
+	return d.approach(ctx)
+}
+
+// approach replays changes until only a few are left.
+func (d *editing) approach(ctx context.Context) error {
+	least, rounds := int64(math.MaxInt64), 0
 	for {
-		left, err := d.replay(ctx)
+		head, err := d.feed.head(ctx)
+		left := head - d.replayed
 		if err != nil || left <= littleLeft {
 			return err
 		}
-		if least < 0 || left < least {
+		if left <= least-least/8 {
 			least, rounds = left, 0
 		} else if rounds++; rounds == catchUpRounds {
 			return nil
+		}
+		if _, err := d.replay(ctx); err != nil {
+			return err
 		}
 	}
 }
@@ -334,6 +348,18 @@ func because(ctx context.Context, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", cause, err)
+}
+
+// head returns the position of the last change of the log.
+func (f *feed) head(ctx context.Context) (position int64, err error) {
+	err = f.streams.cfg.Retry.Do(ctx, func() error {
+		return contain(func() error {
+			state, err := f.streams.log.State(ctx, f.tenant)
+			position = state.Head
+			return err
+		})
+	})
+	return position, err
 }
 
 // after reads the next changes of the log.

@@ -87,6 +87,42 @@ func TestGather(t *testing.T) {
 	})
 }
 
+// During a run, an index that takes long for each call gets fewer and larger ones, unless it accepts several at a time.
+func TestGatherForASlowIndex(t *testing.T) {
+	for _, test := range []struct{ updates, atLeast, atMost int }{{1, 3, 6}, {4, 12, 20}} {
+		synctest.Test(t, func(t *testing.T) {
+			release := make(chan struct{})
+			source := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {
+				return func(yield func(reindex.Product, error) bool) {
+					<-release
+					yield(reindex.Product{}, errBusy)
+				}
+			})
+			b, o := newOverlapBench(t, test.updates, source, &reindex.Config{BatchDocs: 1000}, nil)
+			mustStart(t, b.Engine, tenant)
+			var updates sync.WaitGroup
+			for i := range 1000 {
+				updates.Go(func() {
+					start := time.Now()
+					mustUpdate(t, b, upsert(fmt.Sprint("a", i), "new"))
+					if took := time.Since(start); took > 7*time.Second {
+						t.Errorf("a change took %v, want at most two calls of a second and 5 s between them", took)
+					}
+				})
+				time.Sleep(20 * time.Millisecond) //nolint:forbidigo // the bubble's clock jumps
+			}
+			updates.Wait()
+			close(release)
+			if o.began < test.atLeast || o.began > test.atMost {
+				t.Errorf("got %d calls of the index, want those of %+v", o.began, test)
+			}
+			if err := b.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // If each caller waits for its change before it makes the next one, ChangeDelay hardly delays them. This holds for one
 // caller and for several.
 func TestGatherNothing(t *testing.T) {

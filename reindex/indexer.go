@@ -77,7 +77,7 @@ type Sealed struct {
 }
 
 // Limits states how much an [Indexer] accepts at once. These are also the sizes that the index works best with, and the
-// defaults of the engine. Zero means no limit.
+// defaults of the engine. Zero means no limit, unless the field says otherwise.
 type Limits struct {
 	// MaxDocs is the largest number of products in one Write.
 	MaxDocs int
@@ -88,6 +88,10 @@ type Limits struct {
 
 	// MaxInFlight is the largest number of concurrent calls of Write.
 	MaxInFlight int
+
+	// MaxUpdates is the largest number of concurrent calls of [Updater].Update per tenant. No two of them have a product
+	// in common. Zero means one: many indexes apply changes faster in one large call than in several.
+	MaxUpdates int
 
 	// SlowWrite is how long a Write may take before the engine makes batches smaller, and then fewer. Zero: 10 s, well
 	// below the minute after which proxies commonly give up. Negative: the engine ignores how long a Write takes.

@@ -155,29 +155,29 @@ func TestSizes(t *testing.T) {
 		limits Limits
 		want   sizes
 	}{
-		{Config{}, Limits{}, sizes{1000, 4 << 20, cores, 10 * time.Second}},
+		{Config{}, Limits{}, sizes{1000, 4 << 20, cores, 10 * time.Second, 1}},
 		{
 			Config{}, Limits{MaxDocs: 5000, MaxBytes: 8 << 20, MaxInFlight: 99, SlowWrite: time.Second},
-			sizes{5000, 8 << 20, 99, time.Second},
+			sizes{5000, 8 << 20, 99, time.Second, 1},
 		},
-		{Config{}, Limits{MaxInFlight: 1, SlowWrite: -1}, sizes{1000, 4 << 20, 1, -1}},
+		{Config{}, Limits{MaxInFlight: 1, SlowWrite: -1}, sizes{1000, 4 << 20, 1, -1, 1}},
 		{
-			Config{Workers: 2}, Limits{MaxDocs: 5000, MaxBytes: 8 << 20, MaxInFlight: 9},
-			sizes{5000, 8 << 20, 2, 10 * time.Second},
+			Config{Workers: 2}, Limits{MaxDocs: 5000, MaxBytes: 8 << 20, MaxInFlight: 9, MaxUpdates: 4},
+			sizes{5000, 8 << 20, 2, 10 * time.Second, 4},
 		},
 		{
 			Config{Workers: 4}, Limits{MaxDocs: 250, MaxBytes: 1 << 18, MaxInFlight: 3},
-			sizes{250, 1 << 18, 3, 10 * time.Second},
+			sizes{250, 1 << 18, 3, 10 * time.Second, 1},
 		},
 		{
 			Config{Workers: 2, BatchDocs: 100, BatchBytes: 1000},
 			Limits{MaxDocs: 250, MaxBytes: 1 << 18},
-			sizes{100, 1000, 2, 10 * time.Second},
+			sizes{100, 1000, 2, 10 * time.Second, 1},
 		},
 		{
 			Config{Workers: 2, BatchDocs: 300, BatchBytes: 1 << 20},
 			Limits{MaxDocs: 250, MaxBytes: 1 << 18},
-			sizes{250, 1 << 18, 2, 10 * time.Second},
+			sizes{250, 1 << 18, 2, 10 * time.Second, 1},
 		},
 	} {
 		if got := newSizes(&test.cfg, limiting{nil, test.limits}); got != test.want {

@@ -89,7 +89,7 @@ func (e *Engine) LoadPart(ctx context.Context, part Part, progress func(Report))
 	if part.Fence > 0 {
 		ctx = WithFence(ctx, part.Fence)
 	}
-	p := partLoad{cfg: &e.cfg, src: e.src, ix: e.ix, sizes: e.sizes, part: part}
+	p := partLoad{cfg: &e.cfg, src: e.src, ix: e.ix, sizes: e.sizes, share: e.streams.share, part: part}
 	var report PartReport
 	err := contain(func() (err error) {
 		report, err = p.load(ctx, progress)
@@ -111,6 +111,7 @@ type partLoad struct {
 	src   Source
 	ix    Indexer
 	sizes sizes
+	share *share
 	part  Part
 }
 
@@ -148,7 +149,7 @@ func (l *partLoad) load(ctx context.Context, progress func(Report)) (report Part
 	}
 	t := newTally(l.cfg, record)
 	t.hashes = &idHashes{}
-	pump := newPump(l.cfg, l.sizes, t, writer, false)
+	pump := newPump(l.cfg, l.sizes, l.share, t, writer, false)
 	if err := pump.fill(ctx, sequences(snap, names)); err != nil {
 		return report, err
 	}

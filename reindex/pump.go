@@ -28,10 +28,10 @@ type pump struct {
 	late    atomic.Pointer[error]
 }
 
-func newPump(cfg *Config, sizes sizes, t *tally, gen Writer, parted bool) *pump {
+func newPump(cfg *Config, sizes sizes, share *share, t *tally, gen Writer, parted bool) *pump {
 	return &pump{
 		cfg: cfg, sizes: sizes, tenant: t.record.now().Tenant, parted: parted, tally: t,
-		writer:  newWriter(cfg, sizes, t, gen),
+		writer:  newWriter(cfg, sizes, share, t, gen),
 		batches: make(chan *batch),
 	}
 }

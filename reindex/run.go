@@ -148,7 +148,7 @@ func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []stri
 		return r.buildElsewhere(ctx, feed, gen, Load{Generation: nameOf(gen), Parts: parts, Snapshot: snap})
 	}
 	t := newTally(r.cfg, r.record)
-	p := newPump(r.cfg, r.sizes, t, gen, len(parts) > 0)
+	p := newPump(r.cfg, r.sizes, r.streams.share, t, gen, len(parts) > 0)
 	if err := r.phase(ctx, PhaseLoad,
 		func(ctx context.Context) error { return p.fill(ctx, sequences(snap, parts)) }); err != nil {
 		return err

@@ -13,6 +13,7 @@ const defaultSlowWrite = 10 * time.Second
 type sizes struct {
 	docs, bytes, workers int
 	slow                 time.Duration
+	updates              int
 }
 
 // newSizes returns the sizes of the config within the limits of the index. Sizes that are not set have the values that
@@ -27,6 +28,7 @@ func newSizes(c *Config, ix Indexer) sizes {
 		bytes:   within(cmp.Or(c.BatchBytes, limits.MaxBytes, defaultBatchBytes), limits.MaxBytes),
 		workers: within(cmp.Or(c.Workers, limits.MaxInFlight, max(2, runtime.GOMAXPROCS(0))), limits.MaxInFlight),
 		slow:    cmp.Or(limits.SlowWrite, defaultSlowWrite),
+		updates: max(1, limits.MaxUpdates),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
 // streams applies the changes of all tenants to their live indexes.
@@ -15,6 +16,7 @@ type streams struct {
 	src    Source
 	ix     Indexer
 	sizes  sizes
+	share  *share // of the index's time, between changes and runs
 	holder string // of claims
 
 	base context.Context //nolint:containedctx // of the appliers: it ends with the engine
@@ -30,7 +32,7 @@ type streams struct {
 
 func newStreams(cfg *Config, src Source, ix Indexer, sizes sizes) *streams {
 	s := &streams{
-		cfg: cfg, log: cfg.Changes, src: src, ix: ix, sizes: sizes, holder: rand.Text(),
+		cfg: cfg, log: cfg.Changes, src: src, ix: ix, sizes: sizes, share: newShare(sizes.workers), holder: rand.Text(),
 		closing: make(chan struct{}), tenants: map[string]*stream{},
 	}
 	s.base, s.stop = context.WithCancelCause(context.Background())
@@ -55,6 +57,7 @@ type stream struct {
 	applying bool          // an applier is running
 	flow     flow          // how changes come
 	full     chan struct{} // has an element if changes came that are worth a call of the index
+	wanted   int           // switch-overs that wait for turn
 	feeds    int           // runs in progress, which replay changes that are accepted now
 }
 
@@ -269,6 +272,27 @@ func (s *stream) fed(n int) (feeds int) {
 	defer s.mu.Unlock()
 	s.feeds += n
 	return s.feeds
+}
+
+// took notes how long a call of the index took.
+func (s *stream) took(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flow.took = d
+}
+
+// want adds n to the number of switch-overs that wait for the stream's turn.
+func (s *stream) want(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wanted += n
+}
+
+// isWanted reports whether a switch-over waits for the stream's turn.
+func (s *stream) isWanted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wanted > 0
 }
 
 // start reports whether an applier has to be started: there are changes to apply and no applier is running.

@@ -14,10 +14,11 @@ type writer struct {
 	tally *tally
 	gen   Writer
 	pace  *pace
+	share *share
 }
 
-func newWriter(cfg *Config, sizes sizes, t *tally, gen Writer) *writer {
-	return &writer{cfg: cfg, info: t.record.info(), tally: t, gen: gen, pace: newPace(sizes)}
+func newWriter(cfg *Config, sizes sizes, share *share, t *tally, gen Writer) *writer {
+	return &writer{cfg: cfg, info: t.record.info(), tally: t, gen: gen, pace: newPace(sizes), share: share}
 }
 
 // write sends products until each of them has been accepted or rejected, in batches of the size that the pace allows.
@@ -118,6 +119,11 @@ func (w *writer) split(ctx context.Context, products []Product, reason error) (t
 
 // writeOnce calls Write, and counts and traces the call. Products accepted by a call that returns nil are counted here.
 func (w *writer) writeOnce(ctx context.Context, t ticket, products []Product, attempt int) error {
+	if err := w.share.batch(ctx); err != nil {
+		w.pace.leave(t, 0, err)
+		return err
+	}
+	defer w.share.batchEnded()
 	call := BatchWrite{Docs: len(products), Bytes: productBytes(products), Attempt: attempt}
 	trace, info := w.cfg.Trace, w.info
 	if start := trace.WriteStarted; start != nil {

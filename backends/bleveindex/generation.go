@@ -45,18 +45,13 @@ func (s state) String() string {
 }
 
 // Write implements [reindex.Writer]. It writes the products as one batch, which is on the disk when Write returns, and
-// rejects those that cannot be mapped. The end of ctx does not interrupt a batch that bleve has begun to write. While
-// many changes are written to live indexes, fewer batches are written at the same time.
+// rejects those that cannot be mapped. The end of ctx does not interrupt a batch that bleve has begun to write.
 func (g *generation) Write(ctx context.Context, products []reindex.Product) error {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	if g.state != writing {
 		return g.stateError("write to")
 	}
-	if err := g.t.ix.share.batch(ctx); err != nil {
-		return err
-	}
-	defer g.t.ix.share.batchEnded()
 	dictionary, err := g.mapper.learn(products)
 	if err != nil {
 		return g.writeError(len(products), err)

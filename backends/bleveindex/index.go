@@ -31,8 +31,6 @@ type Index struct {
 	disk disk
 	lock *flock.Flock // nil if the Index is read-only
 
-	share *share // divides the processors between changes and runs
-
 	ctx  context.Context //nolint:containedctx // ends with the Index; background work uses it
 	stop context.CancelFunc
 
@@ -62,7 +60,7 @@ func openOn(disk disk, dir string, cfg *Config) (*Index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bleveindex: open %s: %w", dir, err)
 	}
-	ix := &Index{dir: dir, cfg: c, disk: disk, share: newShare(writers()), tenants: map[string]*tenant{}}
+	ix := &Index{dir: dir, cfg: c, disk: disk, tenants: map[string]*tenant{}}
 	ix.ctx, ix.stop = context.WithCancel(context.Background())
 	if c.ReadOnly {
 		_, err = os.ReadDir(dir)

@@ -60,7 +60,6 @@ func (ix *Index) update(ctx context.Context, tenant string, changes []reindex.Ch
 func (l *liveIndex) update(ctx context.Context, changes []reindex.Change) error {
 	l.editing.Lock()
 	defer l.editing.Unlock()
-	defer l.t.ix.share.change(len(changes))()
 	if l.mapper == nil {
 		mp, err := l.newMapper()
 		if err != nil {

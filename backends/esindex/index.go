@@ -71,9 +71,9 @@ const (
 
 // Limits implements [reindex.Limiter]. Elasticsearch indexes requests of a few megabytes fastest; they are also far
 // below the server's default limits (100 MB per request in http.max_content_length, a tenth of the heap for all
-// writes).
+// writes). It syncs the writes of each request to the disk, and indexes those of others meanwhile.
 func (ix *Index) Limits() reindex.Limits {
-	return reindex.Limits{MaxDocs: limitDocs, MaxBytes: limitBytes, MaxInFlight: 8}
+	return reindex.Limits{MaxDocs: limitDocs, MaxBytes: limitBytes, MaxInFlight: 8, MaxUpdates: 4}
 }
 
 // Alias returns the name under which the tenant's products are searched. The alias does not exist before the first run

@@ -15,7 +15,7 @@ const (
 	// writes process them in parallel, even if the index has one shard.
 	maxTogether = 4
 	// minTogether is the smallest number of changes that are worth a further request.
-	minTogether = 25
+	minTogether = 100
 )
 
 // writeTogether is write with several requests at the same time, for changes with different ids, whose order does not

@@ -92,7 +92,7 @@ func (b *bulks) writer(t *testing.T) writer {
 // The requests of an Update are at the server at the same time, at most four of them, and have each change once. Update
 // does not return before all of them have ended, even if one has failed.
 func TestChangesAreSentTogether(t *testing.T) {
-	for n, want := range map[int]int{1: 1, 49: 1, 50: 2, 99: 4, 100: 4, 1000: 4} {
+	for n, want := range map[int]int{1: 1, 199: 1, 200: 2, 399: 4, 400: 4, 1000: 4} {
 		synctest.Test(t, func(t *testing.T) {
 			b := &bulks{}
 			b.answer = func(ids []string) (*http.Response, error) {
@@ -140,7 +140,7 @@ func TestOutcomeOfRequestsTogether(t *testing.T) {
 	fails := func(status int, kind string) answers {
 		return answers{status: status, body: `{"error":{"type":"` + kind + `","reason":"injected"}}`}
 	}
-	busy, refused, gone := "p10", "p130", "p199" // each in another request of 50 products
+	busy, refused, gone := "p10", "p130", "p399" // each in another request of 100 products
 	for _, test := range []struct {
 		name    string
 		answers map[string]answers // of the request that has a product
@@ -181,7 +181,7 @@ func TestOutcomeOfRequestsTogether(t *testing.T) {
 				}
 				return itemsOf(ids, test.items), nil
 			}}
-			changes, _ := manyChanges(200)
+			changes, _ := manyChanges(400)
 			sent, _ := operations(changes)
 			var unfit []reindex.ItemError
 			if test.items != nil {

@@ -32,7 +32,7 @@ const ChangingTenant = "acme"
 const (
 	changeBatch   = 100
 	changeWriters = 4
-	roundBatches  = 40
+	roundBatches  = 160
 )
 
 // BenchmarkChanges measures the speed of changes of a live index, and the time that changes add to a run. Update and

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 	"testing"
 
 	"productindex/reindex"
@@ -181,6 +182,39 @@ func testManyChanges(t *testing.T, f Fixture) {
 	if err := gen.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	f.settle(t)
+	assertFound(t, f.all(t, tenant), want)
+}
+
+// Calls of Update at the same time, as many as Limits allows, each have their effect.
+func testConcurrentUpdates(t *testing.T, f Fixture) {
+	u := updater(t, f)
+	limiter, ok := reindex.As[reindex.Limiter](f.Indexer)
+	if !ok || limiter.Limits().MaxUpdates < 2 {
+		t.Skip("the index accepts one call at a time")
+	}
+	f.publish(t, tenant, Products(1, "0"))
+	want := revs(Products(1, "0"), "0")
+	var calls sync.WaitGroup
+	for writer := range limiter.Limits().MaxUpdates {
+		last := map[string]string{}
+		for i := range 100 {
+			last[fmt.Sprint("w", writer, "x", i)] = "r2"
+		}
+		maps.Copy(want, last)
+		calls.Go(func() {
+			for round := range 3 {
+				var changes []reindex.Change
+				for id := range last {
+					changes = append(changes, upsert(id, fmt.Sprint("r", round)))
+				}
+				if err := u.Update(t.Context(), tenant, changes); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	calls.Wait()
 	f.settle(t)
 	assertFound(t, f.all(t, tenant), want)
 }

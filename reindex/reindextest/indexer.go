@@ -42,6 +42,7 @@ func TestIndexer(t *testing.T, open func(t *testing.T) Fixture) {
 		{"UpdateIsDurable", testUpdateIsDurable},
 		{"UpdateIDs", testUpdateIDs},
 		{"ManyChanges", testManyChanges},
+		{"ConcurrentUpdates", testConcurrentUpdates},
 		{"Edit", testEdit},
 		{"EditAbort", testEditAbort},
 		{"SearchNeverFindsTheDeleted", testSearchNeverFindsTheDeleted},

@@ -1,4 +1,4 @@
-package bleveindex
+package reindex
 
 import (
 	"context"
@@ -6,13 +6,11 @@ import (
 	"sync"
 )
 
-// Runs give way to a call of Update with at least manyForShare changes. Fewer changes are written in a moment.
-const manyForShare = 64
-
-// share leaves a part of the processors to changes of live indexes while runs go on. The changes of a tenant are
-// written one call after the other, by one goroutine, while a run writes as many batches at the same time as there are
-// processors. The run would thus get most of the machine, and searches would see the changes late. So while calls with
-// many changes are in progress, runs write one batch fewer than usual at the same time, but always at least one.
+// share gives changes of live indexes their part of the index's time beside runs. A run sends as many large batches at
+// the same time as the index accepts, and a server that works on requests in the order of their arrival would keep
+// small groups of changes waiting for all of them. So while groups that are worth a call of the index are being
+// carried, runs write half of their batches at a time, at least one and at most two: the next one is on its way while
+// the index works on the first. Smaller groups are carried in a moment.
 //
 // A batch that has to wait begins when another one ends. It does not begin when a call ends, since the next call often
 // begins a moment later.
@@ -25,11 +23,11 @@ type share struct {
 	ended   chan struct{} // closed when a batch ends; nil if no batch is waiting
 }
 
-func newShare(writers int) *share { return &share{most: max(1, writers-1)} }
+func newShare(workers int) *share { return &share{most: max(1, min(workers/2, 2))} }
 
 // change begins a call with n changes. The caller must call the returned function when the call ends.
 func (s *share) change(n int) (end func()) {
-	if n < manyForShare {
+	if n < fullGroup {
 		return func() {}
 	}
 	s.add(1)
