@@ -25,8 +25,9 @@
 // # Promises
 //
 // Accounting: every product read ends as indexed, rejected (with its id, the reason and its place) or duplicate. If
-// several products have the same id, the first one read is indexed, whatever the scheduling. These numbers must agree
-// with the documents in the sealed generation ([RuleAccounting]).
+// several products have the same id, the first one read is indexed, whatever the scheduling. The three numbers must add
+// up to the number of products read, and the sealed generation must hold exactly the indexed products
+// ([RuleAccounting]).
 //
 // The gate: a generation goes live only if
 //   - the source ended without an error, and kept to the rules of [Snapshot];
@@ -93,7 +94,7 @@
 //     batches, so that they need no halving. A single product that is too large, or is refused with [ErrRefused],
 //     changes nothing.
 //
-// [BatchWrite] reports both after each write.
+// [BatchWrite] reports the current size and number after each write.
 //
 // # Writing a Source or an Indexer
 //
