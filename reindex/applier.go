@@ -63,7 +63,7 @@ func (s *streams) isClosing() bool {
 // rest waits for a while, or for the end of the engine.
 func (s *streams) rest(d time.Duration) { s.restUntil(nil, d) }
 
-// restUntil is rest that also ends with an element of a channel.
+// restUntil waits like rest, but no longer than until early has an element.
 func (s *streams) restUntil(early <-chan struct{}, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -136,7 +136,7 @@ func (s *streams) applyNext(ctx context.Context, st *stream, blame bool) (err er
 	return b.carry(ctx)
 }
 
-// note is record that has changes applied again if the claim was lost.
+// note does the same as record, and has changes applied again if the claim was lost.
 func (h *held) note(ctx context.Context, position int64, refused map[int64]ItemError) error {
 	return h.lateOr(ctx, h.record(ctx, position, refused))
 }

@@ -120,7 +120,7 @@ func TestUpdateWaitsForTheSwitch(t *testing.T) {
 			t.Fatal(err)
 		}
 		if took := time.Since(start); took != 10*time.Second {
-			t.Errorf("the update took %v", took)
+			t.Errorf("the update took %v, want 10s", took)
 		}
 		if job := ended(t, b.Engine, job); job.Status != reindex.StatusSuccess ||
 			job.Report.Durations.Held != 10*time.Second {
@@ -162,7 +162,7 @@ func TestEditsAndAFailedRun(t *testing.T) {
 	b.assertRevs(t, revsOf(100, "new")) // the source is older than the edit
 }
 
-// An edit before the first index exists is in it if its run is in progress.
+// An edit that comes during the first run of a tenant is in the first index.
 func TestEditBeforeTheFirstIndex(t *testing.T) {
 	index := reindextest.NewMemory()
 	var engine *reindex.Engine
@@ -185,7 +185,7 @@ func TestEditBeforeTheFirstIndex(t *testing.T) {
 	bench{engine, index}.assertRevs(t, want)
 }
 
-// frozen is an index whose generations take no edits.
+// frozen is an index whose generations accept no edits.
 type frozen struct{ *reindextest.Memory }
 
 func (f frozen) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
@@ -193,7 +193,8 @@ func (f frozen) Begin(ctx context.Context, tenant string) (reindex.Generation, e
 	return struct{ reindex.Generation }{gen}, err
 }
 
-// A generation that takes no edits does not go live without them; nor does one whose edits are no longer kept.
+// A generation that accepts no edits does not go live if there were any. Neither does one whose edits are no longer
+// kept.
 func TestRuleCurrent(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -229,7 +230,7 @@ func TestRuleCurrent(t *testing.T) {
 			_, err = engine.Run(t.Context(), tenant)
 			assertRule(t, err, test.rule)
 			if n := len(index.Documents(tenant)); n != 100+test.updates {
-				t.Errorf("%d documents are live", n)
+				t.Errorf("%d documents are live, want %d", n, 100+test.updates)
 			}
 		})
 	}

@@ -12,8 +12,8 @@ const (
 	// littleLeft is the number of changes that may be left when a run goes on to seal or to switch over. So few are
 	// replayed in a moment.
 	littleLeft = 100
-	// catchUpRounds is the number of rounds in a row that bring a run hardly nearer to the head of the log. After them it
-	// goes on anyway.
+	// catchUpRounds is the number of rounds in a row that bring a run hardly nearer to the head of the log, after which
+	// the run goes on anyway.
 	catchUpRounds = 3
 )
 
@@ -24,8 +24,8 @@ type feed struct {
 	streams *streams
 	tenant  string
 	stream  *stream
-	pin     string              // its name
-	from    int64               // its position
+	pin     string              // the name of the pin
+	from    int64               // the position of the pin
 	end     func(handOver bool) // lets go of the changes that were kept, unless another process still needs them
 }
 
@@ -135,7 +135,7 @@ func newEditing(f *feed, gen Generation, t *tally) *editing {
 	}
 }
 
-// catchUp replays the changes that have come, and then those that come meanwhile until only a few are left.
+// catchUp replays the changes that have come, and then those that come meanwhile, until only a few are left.
 func (d *editing) catchUp(ctx context.Context) error {
 	if _, err := d.replay(ctx); err != nil {
 		return err
@@ -251,8 +251,8 @@ const maxHolds = 3
 // or had lost its claim on the live index, in which case the error also matches [ErrClaimLost].
 var errHeld = errors.New("updates were held for too long")
 
-// switchOver holds the tenant's updates while it replays the remaining changes and commits. After it the live index is
-// current up to the last change that was replayed.
+// switchOver holds the tenant's updates while it replays the remaining changes and commits. After the switch-over the
+// live index is current up to the last change that was replayed.
 func (d *editing) switchOver(ctx context.Context, commit func(ctx context.Context) error) error {
 	s := d.feed.streams
 	defer s.apply(d.feed.stream) // what came meanwhile
@@ -280,8 +280,8 @@ func (d *editing) switchOver(ctx context.Context, commit func(ctx context.Contex
 	}
 }
 
-// notReplayed returns the error of a run that has held updates several times without a switch-over. It lost its claim on
-// the live index in some of these.
+// notReplayed returns the error of a run that has held updates several times without a switch-over. In lost of these
+// times the run has lost its claim on the live index.
 func notReplayed(limit time.Duration, holds, lost int) error {
 	var text string
 	switch lost {
@@ -292,8 +292,8 @@ func notReplayed(limit time.Duration, holds, lost int) error {
 		text = fmt.Sprintf("the claim on the live index was lost before the last changes were replayed, %d times; "+
 			"the log keeps them for the live index", holds)
 	default:
-		text = fmt.Sprintf("%d of %d attempts to replay the last changes lost the claim on the live index, and the others took "+
-			"longer than %v (MaxHold); the log keeps them for the live index", lost, holds, limit)
+		text = fmt.Sprintf("%d of %d attempts to replay the last changes lost the claim on the live index, and the others "+
+			"took longer than %v (MaxHold); the log keeps them for the live index", lost, holds, limit)
 	}
 	return &GateError{RuleCurrent, int64(holds), 0, text}
 }
@@ -340,7 +340,7 @@ func (d *editing) switchOnce(ctx context.Context, commit func(ctx context.Contex
 	return nil
 }
 
-// because adds to err the reason why ctx has ended, if it has: what an index says of that is only that a context was
+// because adds to err the reason why ctx has ended, if it has. The error of an index says only that a context was
 // canceled.
 func because(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)

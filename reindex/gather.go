@@ -7,24 +7,25 @@ const (
 	quietTime = 25 * time.Millisecond
 	// fullGroup is the number of changes that are worth a call of the index: an applier waits for no more.
 	fullGroup = 64
-	// maxMisses bounds how rarely an applier waits if waiting brings nothing: 1 time in 2 to the power of it.
+	// maxMisses limits how rarely an applier waits if waiting brings nothing: it skips at most 2^maxMisses chances in a
+	// row.
 	maxMisses = 6
-	// runShare is the number of calls that would fit into the wait before the next one during a run: a call takes time
-	// that the run could have.
+	// runShare is the longest wait for more changes during a run, as a multiple of the duration of the last call: a call
+	// takes time that the run could have.
 	runShare = 10
-	// longestWait bounds that wait.
+	// longestWait limits that wait.
 	longestWait = 5 * time.Second
 )
 
-// flow is how the changes of a stream come.
+// flow describes how the changes of a stream come.
 type flow struct {
 	steady bool          // they come while others are being carried
-	misses int           // how often in a row it brought nothing to wait for more
-	skip   int           // how often not to wait before the next try
-	took   time.Duration // by the last call of the index
+	misses int           // how often in a row waiting for more has brought nothing
+	skip   int           // how many chances to wait are skipped before the next try
+	took   time.Duration // the duration of the last call of the index
 }
 
-// met notes whether changes came while others were being carried.
+// met records whether changes came while others were being carried.
 func (f *flow) met(more bool) {
 	switch {
 	case !more:
@@ -35,7 +36,7 @@ func (f *flow) met(more bool) {
 	}
 }
 
-// gathered notes whether it brought more to wait.
+// gathered records whether waiting has brought more changes.
 func (f *flow) gathered(more bool) {
 	if f.steady = more; more {
 		f.misses = 0
@@ -45,19 +46,20 @@ func (f *flow) gathered(more bool) {
 	f.skip = 1 << f.misses
 }
 
-// gather is called when changes have been carried. It lets the next ones of a steady flow wait for each other, until
-// they are worth a call of the index or no more come, for at most Config.ChangeDelay, or longer during a run. An index
-// takes many changes in one call with little more work than one, and a run beside it has the rest of the machine.
+// gather is called when changes have been carried. If changes come in a steady flow, it waits until there are enough
+// for a call of the index or no more come, for at most Config.ChangeDelay, or longer during a run. Many changes in one
+// call are little more work for an index than a single change, and leave more of the machine to a run.
 //
-// A change that comes alone does not wait. Callers that each wait until their last change is carried make the next ones
-// at once, and then none: gather finds that out, and tries again ever more rarely.
+// A change that comes alone does not wait. If each caller waits until its last change is carried, the callers make
+// their next changes at once, and no more come until those are carried. Then waiting brings nothing: gather notices
+// this, and tries again ever more rarely.
 func (s *streams) gather(st *stream) {
 	if s.cfg.ChangeDelay < 0 || !st.isSteady() {
 		return
 	}
 	delay, enough := s.patience(st)
 	select {
-	case <-st.full: // those were carried meanwhile, or head counts them
+	case <-st.full: // the changes that filled it were carried meanwhile, or head counts them
 	default:
 	}
 	end, head, grew := time.Now().Add(delay), st.last(), 0
@@ -77,8 +79,8 @@ func (s *streams) gather(st *stream) {
 	st.flow.gathered(grew > 1 || st.head-st.applied >= fullGroup)
 }
 
-// patience returns how long gather waits at most, and the number of changes for which it does not wait. During a run,
-// an index that accepts one call at a time and takes long for each gets fewer and larger ones.
+// patience returns how long gather waits at most, and the number of changes that end the wait. During a run, an index
+// that accepts only one call at a time, and takes long for each, gets fewer and larger calls.
 func (s *streams) patience(st *stream) (delay time.Duration, enough int64) {
 	st.mu.Lock()
 	defer st.mu.Unlock()

@@ -123,8 +123,8 @@ func TestGatherForASlowIndex(t *testing.T) {
 	}
 }
 
-// If each caller waits for its change before it makes the next one, ChangeDelay hardly delays them. This holds for one
-// caller and for several.
+// If each caller waits for its change before it makes the next one, ChangeDelay hardly delays the callers. This holds
+// for one caller and for several.
 func TestGatherNothing(t *testing.T) {
 	const took, each, maxWaits = 4 * time.Millisecond, 50, 6 * 50 * time.Millisecond
 	for _, callers := range []int{1, 3} {
@@ -150,7 +150,7 @@ func TestGatherNothing(t *testing.T) {
 	}
 }
 
-// Callers whose changes are worth a call of the index do not wait for others.
+// A caller with enough changes for a call of the index does not wait for others.
 func TestGatherFullGroups(t *testing.T) {
 	const took, pause, each, callers, size = 4 * time.Millisecond, 5 * time.Millisecond, 20, 4, 100
 	synctest.Test(t, func(t *testing.T) {

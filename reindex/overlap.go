@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// maxGroups is the number of groups that an applier carries under one claim. After them, others can get the claim.
+// maxGroups is the number of groups that an applier carries under one claim. After that, others can get the claim.
 const maxGroups = 16
 
 // burst is what an applier carries into the live index under one claim: a group of changes, or several at the same time
@@ -16,15 +16,15 @@ type burst struct {
 	held  *held
 	blame bool // refuse the few changes that the index does not accept, whatever the reason
 
-	read     int64    // the position up to which groups were begun
-	begun    int      // groups
-	inFlight []*group // the groups that have begun, in the order of the log
-	apart    bool     // the next change is of a product in one of them
+	read     int64    // the position up to which changes are in groups
+	begun    int      // the number of groups that have begun
+	inFlight []*group // the groups that are being carried, in the order of the log
+	apart    bool     // the next change is of a product in one of these groups
 }
 
-// group is the changes of one call of the index.
+// group holds the changes of one call of the index.
 type group struct {
-	entries []ChangeEntry // the last one of each product
+	entries []ChangeEntry // the last change of each product
 	last    int64         // the position of the last change
 	done    chan struct{} // closed when the call has ended, and the fields below are set
 	refused map[int64]ItemError
@@ -35,8 +35,8 @@ func (h *held) newBurst(blame bool) *burst {
 	return &burst{held: h, blame: blame, read: h.applied}
 }
 
-// carry carries groups until it is time for others to get the claim, or the changes that are left are not worth a
-// further call at the same time.
+// carry carries groups until others should get the claim, or until too few changes are left for another call at the
+// same time.
 func (b *burst) carry(ctx context.Context) (err error) {
 	st := b.held.stream
 	for {
@@ -128,7 +128,7 @@ func (b *burst) separate(entries []ChangeEntry) []ChangeEntry {
 	return entries
 }
 
-// end records the outcome of the first group.
+// end records the outcome of a group that has ended, the first of those in flight.
 func (b *burst) end(ctx context.Context, g *group) error {
 	s, st, err := b.held.streams, b.held.stream, g.err
 	noIndex := errors.Is(err, ErrNoLiveIndex)

@@ -70,7 +70,7 @@ func newOverlapBench(
 	return bench{engine, index}, o
 }
 
-// add notes that a call begins (1) or ends (-1).
+// add records that a call begins (1) or ends (-1).
 func (o *overlaps) add(changes []reindex.Change, n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -108,7 +108,7 @@ func together(prefixes []string, update func(prefix string)) {
 	calls.Wait()
 }
 
-// As many groups of changes are carried at the same time as the index accepts. Each is worth a call.
+// As many groups of changes are carried at the same time as the index accepts, if each has enough changes for a call.
 func TestUpdatesOverlap(t *testing.T) {
 	for _, test := range []struct{ limit, size, want int }{{0, 100, 1}, {1, 100, 1}, {2, 100, 2}, {4, 100, 4}, {4, 1, 1}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -162,27 +162,27 @@ func TestOverlappingUpdatesKeepTheOrder(t *testing.T) {
 	})
 }
 
-// A group that fails, whatever the reason, fails its own callers alone.
+// If a group fails, for whatever reason, only the callers with changes in it get an error.
 func TestOverlappingUpdateFails(t *testing.T) {
 	errs := map[string]error{"a": errBusy, "d": &reindex.PanicError{Value: "p"}}
 	synctest.Test(t, func(t *testing.T) {
 		b, _ := newOverlapBench(t, 4, reindextest.Slice(nil), nil,
 			func(c reindextest.Call) error { return errs[c.Changes[0].ID[:1]] })
-		mustNotUpdate := map[string]bool{}
+		failed := map[string]bool{}
 		var mu sync.Mutex
 		prefixes := []string{"a", "b", "c", "d"}
 		together(prefixes, func(prefix string) {
 			if err := b.Update(t.Context(), tenant, many(prefix, 100, "new")...); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
-				mustNotUpdate[prefix] = true
+				failed[prefix] = true
 				if !errors.Is(err, errs[prefix]) {
 					t.Errorf("error %v of %s, want %v", err, prefix, errs[prefix])
 				}
 			}
 		})
-		if want := map[string]bool{"a": true, "d": true}; !maps.Equal(mustNotUpdate, want) {
-			t.Errorf("the updates %v failed, want %v", mustNotUpdate, want)
+		if want := map[string]bool{"a": true, "d": true}; !maps.Equal(failed, want) {
+			t.Errorf("the updates %v failed, want %v", failed, want)
 		}
 		if err := b.Shutdown(t.Context()); err != nil {
 			t.Error(err)
@@ -218,7 +218,7 @@ func (l *flakyLog) Rewind(ctx context.Context, tenant string, position int64) er
 }
 
 // If groups fail, or the claim on the live index is lost, the changes of a durable log are applied again, in their
-// order. That begins when the other groups have ended.
+// order, once the other groups have ended.
 func TestOverlappingUpdatesAreRepeated(t *testing.T) {
 	for lost := range 5 {
 		synctest.Test(t, func(t *testing.T) {
@@ -249,7 +249,7 @@ func TestOverlappingUpdatesAreRepeated(t *testing.T) {
 			}
 			b.assertRevs(t, want)
 			if o.longest < 2 {
-				t.Error("no calls were in progress at the same time")
+				t.Errorf("at most %d calls at the same time, want at least 2", o.longest)
 			}
 			if want := min(lost, 1); shared.back != want {
 				t.Errorf("the log was set back %d times, want %d", shared.back, want)
@@ -353,7 +353,7 @@ func TestSwitchBesideOverlappingUpdates(t *testing.T) {
 				t.Fatal(err)
 			}
 			if took := time.Since(start); took > 2*time.Second {
-				t.Errorf("the run took %v, want at most 2 s: it waits for the calls in progress alone", took)
+				t.Errorf("the run took %v, want at most 2 s, since it waits only for the calls in progress", took)
 			}
 		}
 		stop.Store(true)
@@ -374,8 +374,8 @@ func TestSwitchBesideOverlappingUpdates(t *testing.T) {
 	})
 }
 
-// While groups that are worth a call are being carried, a run writes two batches at a time. After that it writes
-// all again.
+// While a large group of changes is being carried, a run writes two batches at a time. After that it writes as many as
+// before.
 func TestRunsShareWithUpdates(t *testing.T) {
 	const workers = 8
 	for _, test := range []struct{ size, want int }{{10, workers}, {100, 2}} {

@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// share gives changes of live indexes their part of the index's time beside runs. A run sends as many large batches at
-// the same time as the index accepts, and a server that works on requests in the order of their arrival would keep
-// small groups of changes waiting for all of them. So while groups that are worth a call of the index are being
-// carried, runs write half of their batches at a time, at least one and at most two: the next one is on its way while
-// the index works on the first. Smaller groups are carried in a moment.
+// share divides the time of an index between the changes of live indexes and the batches of runs. A run sends as many
+// large batches at the same time as the index accepts. A server that handles requests in the order of their arrival
+// would let a group of changes wait for all of these batches. Therefore, while a group of at least fullGroup changes is
+// being carried, runs write only half as many batches at a time, at least one and at most two: one is on its way while
+// the index works on the other. Smaller groups are carried in a moment.
 //
-// A batch that has to wait begins when another one ends. It does not begin when a call ends, since the next call often
-// begins a moment later.
+// A batch that has to wait begins when another batch ends. It does not begin when a call with changes ends, since the
+// next call often begins a moment later.
 type share struct {
 	most int // batches at a time while there are calls with many changes
 

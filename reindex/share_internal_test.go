@@ -70,7 +70,7 @@ func TestShareWaits(t *testing.T) {
 		}
 		s.batchEnded()
 		if s.batches != 0 || s.calls != 0 || s.ended != nil {
-			t.Errorf("in the end %d batches and %d calls are in progress", s.batches, s.calls)
+			t.Errorf("in the end %d batches and %d calls are in progress, want none", s.batches, s.calls)
 		}
 	})
 }

@@ -56,7 +56,7 @@ type stream struct {
 	waiting  []*waiter     // in the order of their positions
 	applying bool          // an applier is running
 	flow     flow          // how changes come
-	full     chan struct{} // has an element if changes came that are worth a call of the index
+	full     chan struct{} // has an element once there are enough changes for a call of the index
 	wanted   int           // switch-overs that wait for turn
 	feeds    int           // runs in progress, which replay changes that are accepted now
 }
@@ -139,7 +139,8 @@ func (s *streams) left() []string {
 	return tenants
 }
 
-// append adds changes to the log, and returns a waiter for them, or nil if they are safe in the log.
+// append adds changes to the log, and returns a waiter for them, which has nothing to wait for if the log outlives the
+// process.
 func (s *streams) append(ctx context.Context, st *stream, changes []Change) (*waiter, error) {
 	if s.durable() {
 		last, err := s.add(ctx, st.tenant, changes)
@@ -266,7 +267,7 @@ func (s *stream) last() int64 {
 	return s.head
 }
 
-// fed adds n to the number of runs that will replay changes which are accepted now, and returns the number.
+// fed adds n to the number of runs that will replay changes which are accepted now, and returns the new number.
 func (s *stream) fed(n int) (feeds int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -274,7 +275,7 @@ func (s *stream) fed(n int) (feeds int) {
 	return s.feeds
 }
 
-// took notes how long a call of the index took.
+// took records how long a call of the index took.
 func (s *stream) took(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
