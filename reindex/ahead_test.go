@@ -1,6 +1,7 @@
 package reindex_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -81,4 +82,35 @@ func TestReplaysWhatComesMeanwhile(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// The few changes that come after a run has caught up are replayed in one call, while it holds updates: each call costs
+// some indexes much time.
+func TestReplaysFewChangesTogether(t *testing.T) {
+	var b bench
+	edits := 0
+	b = newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{Trace: &reindex.Trace{
+		PhaseStarted: func(ctx context.Context, _ reindex.JobInfo, phase reindex.Phase) context.Context {
+			if phase == reindex.PhaseCheck || phase == reindex.PhaseCommit {
+				if err := b.Update(context.Background(), tenant, upsert(string(phase), "edit")); err != nil {
+					t.Error(err)
+				}
+			}
+			return ctx
+		},
+	}}, func(c reindextest.Call) reindextest.Fault {
+		if c.Op == reindextest.OpEdit {
+			edits++
+		}
+		return reindextest.Fault{}
+	})
+	if _, err := b.Run(t.Context(), tenant); err != nil {
+		t.Fatal(err)
+	}
+	want := revsOf(100, "new")
+	want[string(reindex.PhaseCheck)], want[string(reindex.PhaseCommit)] = "edit", "edit"
+	b.assertRevs(t, want)
+	if edits != 1 {
+		t.Errorf("the changes were replayed in %d calls, want 1", edits)
+	}
 }

@@ -143,7 +143,7 @@ func (d *editing) catchUp(ctx context.Context) error {
 	return d.approach(ctx)
 }
 
-// approach replays changes until only a few are left.
+// approach replays changes until only a few are left, which switchOver replays.
 func (d *editing) approach(ctx context.Context) error {
 	least, rounds := int64(math.MaxInt64), 0
 	for {

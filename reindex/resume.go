@@ -125,7 +125,7 @@ func (r *run) buildElsewhere(ctx context.Context, feed *feed, gen Generation, lo
 		if err := r.record.holdLease(ctx); err != nil { // a process that takes the run over has to know that it was checked
 			return err
 		}
-		return edits.catchUp(ctx)
+		return edits.approach(ctx)
 	})
 	if err != nil {
 		return err

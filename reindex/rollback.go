@@ -93,7 +93,7 @@ func (r *run) rollBack(ctx context.Context) error {
 		return err
 	}
 	r.stopIf(r.record.enter(ctx, StatusPublished))
-	if err := r.phase(ctx, PhaseCatchUp, edits.catchUp); err != nil {
+	if err := r.phase(ctx, PhaseCatchUp, edits.approach); err != nil {
 		return err
 	}
 	return r.commit(ctx, gen, edits)

@@ -176,7 +176,7 @@ func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []stri
 	}); err != nil {
 		return err
 	}
-	if err := r.phase(ctx, PhaseCatchUp, edits.catchUp); err != nil {
+	if err := r.phase(ctx, PhaseCatchUp, edits.approach); err != nil {
 		return err
 	}
 	return r.commit(ctx, gen, edits)
