@@ -199,7 +199,7 @@ func (s *scanner) comma(closing byte) (more bool, err error) {
 		s.pos++
 		return false, nil
 	}
-	return false, s.fail("a comma or the end of the list")
+	return false, s.fail("a comma or " + string(closing))
 }
 
 func (s *scanner) word(word string) error {

@@ -48,6 +48,8 @@ var bodies = []struct {
 	{"invalid UTF-8 in a field name", "{\"a\xc3\":1}", "not valid UTF-8"},
 	{"a character outside of a string", `{"a":ä}`, `"ä" at byte 6`},
 	{"a byte's place", `{"a":1,}`, `"}" at byte 8`},
+	{"an open object", `{"a":1`, "a comma or }"},
+	{"an open list", `{"a":[1}`, "a comma or ]"},
 	{
 		"nesting over the limit", `{"a":` + strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth) + `}`,
 		"10,000 levels",

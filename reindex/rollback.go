@@ -8,7 +8,7 @@ import (
 
 // Rollback makes the generation that was replaced last live again, as RunWith does with Options.Rollback. A second call
 // goes forward again. RunWith and StartWith can also go back to a generation by its name, as a dry run, or with the
-// difference to the live index.
+// difference from the live index.
 //
 // A rollback is a run: it has a job, waits for its turn, and is the only run of the tenant. When the generation goes
 // live, it has every change that Update has accepted, whichever generation was live at the time. If the log no longer

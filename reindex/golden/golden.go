@@ -196,9 +196,17 @@ func (q Query) ask(ctx context.Context, c reindex.Candidate, search Search) (why
 	}
 	switch {
 	case found.Total < q.AtLeast:
-		return fmt.Sprintf("finds %d products, want at least %d", found.Total, q.AtLeast), nil
+		return fmt.Sprintf("finds %s, want at least %d", products(found.Total), q.AtLeast), nil
 	case q.Within > 0 && best > q.Within:
 		return fmt.Sprintf("takes %v, want at most %v", best.Round(time.Millisecond), q.Within), nil
 	}
 	return "", nil
+}
+
+// products returns a number of products in words.
+func products(n int64) string {
+	if n == 1 {
+		return "1 product"
+	}
+	return fmt.Sprintf("%d products", n)
 }

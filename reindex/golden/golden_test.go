@@ -52,6 +52,7 @@ func TestCheck(t *testing.T) {
 	for _, test := range []struct{ name, queries, want string }{
 		{"holds", `{"query":"sock","atLeast":3,"products":["b"],"top":2,"within":"300ms"}`, ""},
 		{"too few", `{"query":"sock","atLeast":4}`, `query "sock" finds 3 products, want at least 4`},
+		{"only one", `{"query":"one","atLeast":2}`, `query "one" finds 1 product, want at least 2`},
 		{
 			"too late", `{"query":"sock","products":["c"],"top":2}`,
 			`query "sock" does not have product "c" among the first 2 of 3`,
@@ -74,6 +75,9 @@ func TestCheck(t *testing.T) {
 					select {
 					case <-time.After(slow):
 					case <-ctx.Done():
+					}
+					if query == "one" {
+						return Found{1, []string{"a"}}, nil
 					}
 					return Found{3, slices.Clone([]string{"a", "b", "c"}[:min(3, top)])}, ctx.Err()
 				})
