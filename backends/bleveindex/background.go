@@ -19,6 +19,8 @@ const (
 	// attempts, twice as long as the last time.
 	firstPause = time.Second
 	lastPause  = time.Minute
+	// closingPause is the pause while an index is being closed, until the goroutine notices that.
+	closingPause = 10 * time.Millisecond
 )
 
 // openIndexes holds the open Indexes by directory, since bleve's callbacks get only the path of an index.
@@ -40,6 +42,10 @@ func backgroundError(err error, storePath string) {
 	r := retriesOf(generation)
 	if source == persister {
 		r.fail(err)
+	}
+	if r.isClosing() { // each batch was on the disk when its write returned
+		<-time.After(closingPause)
+		return
 	}
 	pause := r.next(source, time.Now())
 	value, _ := openIndexes.Load(filepath.Dir(dir))
@@ -83,6 +89,16 @@ func retriesOf(generation string) *retries {
 		r, _ = known.(*retries)
 	}
 	return r
+}
+
+// isClosing reports whether the index has begun to close.
+func (r *retries) isClosing() bool {
+	select {
+	case <-r.closing:
+		return true
+	default:
+		return false
+	}
 }
 
 // next returns the pause before the next attempt of source, which has just failed. The pauses start again if the last

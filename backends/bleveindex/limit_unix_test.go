@@ -3,11 +3,13 @@
 package bleveindex
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -311,4 +313,39 @@ func TestNoPermission(t *testing.T) {
 		assertLive(t, ix, "acme", 20, "1")
 		mustClose(t, ix)
 	}
+}
+
+// failsToClose is an index whose goroutines fail while it is being closed.
+type failsToClose struct {
+	namedIndex
+
+	fail func()
+}
+
+func (f failsToClose) Close() error {
+	for range 5 {
+		f.fail()
+	}
+	return nil
+}
+
+// Failures in the background while an index is being closed are not logged, since nothing is tried again, and do not
+// keep a processor busy.
+func TestBackgroundFailuresDuringClose(t *testing.T) {
+	dir := t.TempDir()
+	var logged bytes.Buffer
+	open(t, dir, &Config{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+	synctest.Test(t, func(t *testing.T) {
+		generation := filepath.Join(dir, "t-acme", "generation")
+		start := time.Now()
+		err := closeIndex(failsToClose{namedIndex{name: generation}, func() {
+			backgroundError(scorch.NewScorchError(persister, "gone", scorch.ErrPersist), filepath.Join(generation, storeDir))
+		}})
+		if took := time.Since(start); err != nil || took != 5*closingPause {
+			t.Errorf("close took %v, error %v, want %v", took, err, 5*closingPause)
+		}
+		if logged.Len() > 0 {
+			t.Errorf("the log has %s, want nothing", &logged)
+		}
+	})
 }
