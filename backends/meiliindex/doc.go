@@ -13,9 +13,10 @@
 //
 // The API key needs the actions indexes.create, indexes.get, indexes.delete, indexes.swap, documents.add,
 // settings.update, stats.get, tasks.get and tasks.cancel. It also needs settings.get if Config.Settings is nil,
-// documents.delete if [reindex.Engine.Update] deletes products, and documents.get for the difference from the live index.
-// With the action version, Begin detects a server that is too old. A key for all indexes ("*") can read the task of a
-// swap. With a key for the pattern of Config.Prefix, an Index reads the outcome of a swap from the indexes instead.
+// documents.delete if [reindex.Engine.Update] deletes products, and documents.get for the difference from the live
+// index. With the action version, Begin detects a server that is too old. A key for all indexes ("*") can read the task
+// of a swap. With a key for the pattern of Config.Prefix, an Index reads the outcome of a swap from the indexes
+// instead.
 //
 // # On the server
 //
