@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// maxGroups is the number of groups that an applier carries under one claim. After that, others can get the claim.
-const maxGroups = 16
+// burstTime is the time after which an applier begins no more groups under one claim, so that others can get the claim.
+// The index is idle for a moment between two claims.
+const burstTime = time.Second
 
 // burst is what an applier carries into the live index under one claim: a group of changes, or several at the same time
 // if the index accepts several calls.
@@ -16,8 +17,9 @@ type burst struct {
 	held  *held
 	blame bool // refuse the few changes that the index does not accept, whatever the reason
 
+	start    time.Time
+	begun    bool     // a group has begun
 	read     int64    // the position up to which changes are in groups
-	begun    int      // the number of groups that have begun
 	inFlight []*group // the groups that are being carried, in the order of the log
 	apart    bool     // the next change is of a product in one of these groups
 }
@@ -32,7 +34,7 @@ type group struct {
 }
 
 func (h *held) newBurst(blame bool) *burst {
-	return &burst{held: h, blame: blame, read: h.applied}
+	return &burst{held: h, blame: blame, start: time.Now(), read: h.applied}
 }
 
 // carry carries groups until others should get the claim, or until too few changes are left for another call at the
@@ -40,7 +42,7 @@ func (h *held) newBurst(blame bool) *burst {
 func (b *burst) carry(ctx context.Context) (err error) {
 	st := b.held.stream
 	for {
-		for b.begun == 0 || err == nil && b.room() && st.last()-b.read >= fullGroup {
+		for !b.begun || err == nil && b.room() && st.last()-b.read >= fullGroup {
 			if begun, failed := b.begin(ctx); failed != nil || !begun {
 				err = errors.Join(err, failed)
 				break
@@ -71,14 +73,14 @@ func (b *burst) carry(ctx context.Context) (err error) {
 // room reports whether a further group may begin while others are being carried.
 func (b *burst) room() bool {
 	limit := b.held.streams.sizes.updates
-	return limit > 1 && len(b.inFlight) < limit && b.begun < maxGroups && !b.apart && !b.held.stream.isWanted() &&
-		!b.held.streams.isClosing()
+	return limit > 1 && len(b.inFlight) < limit && !b.apart && time.Since(b.start) < burstTime &&
+		!b.held.stream.isWanted() && !b.held.streams.isClosing()
 }
 
 // begin reads the next group, and sends it to the index in a goroutine. It reports whether there was one.
 func (b *burst) begin(ctx context.Context) (bool, error) {
 	s, st := b.held.streams, b.held.stream
-	b.begun++
+	b.begun = true
 	entries, _, err := s.log.After(ctx, st.tenant, b.read, s.sizes.docs, s.sizes.bytes)
 	if err != nil {
 		return false, err
