@@ -84,8 +84,8 @@ type Config struct {
 	// ChangeDelay limits the time for which a change may wait for others, so that the live index takes them together. Only
 	// the changes of a steady flow wait: those that come while others are being applied. An index that gets a hundred
 	// changes a second one by one does several times as much work as one that gets them together. That work would slow a
-	// run of the tenant down, so during a run the limit is twice as long. For an index that accepts one call at a time, it
-	// is then at least ten times as long as the last call took, up to 5 s. Default 250 ms; negative: no change waits.
+	// run of the tenant down, so during a run the limit is twice as long, or ten times as long as the last call of the
+	// index took if that is more, up to 5 s. Default 250 ms; negative: no change waits.
 	ChangeDelay time.Duration
 	// MaxHold limits the time for which updates of a tenant wait for a switch-over. In this time the run replays the last
 	// changes and calls Commit. A run that does not complete the replay in time lets updates go on and catches up again;

@@ -80,7 +80,7 @@ func (s *streams) gather(st *stream) {
 }
 
 // patience returns how long gather waits at most, and the number of changes that end the wait. During a run, an index
-// that accepts only one call at a time, and takes long for each, gets fewer and larger calls.
+// that takes long for each call gets fewer and larger calls.
 func (s *streams) patience(st *stream) (delay time.Duration, enough int64) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -89,7 +89,7 @@ func (s *streams) patience(st *stream) (delay time.Duration, enough int64) {
 		return delay, enough
 	}
 	delay *= 2
-	if long := min(runShare*st.flow.took, longestWait); long > delay && s.sizes.updates == 1 {
+	if long := min(runShare*st.flow.took, longestWait); long > delay {
 		delay, enough = long, max(fullGroup, int64(s.sizes.docs))
 	}
 	return delay, enough
