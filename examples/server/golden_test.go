@@ -24,7 +24,7 @@ func TestGoldenQueries(t *testing.T) {
 	}
 	s.await(t, "reindex failed", &struct{}{})
 	_, jobs := s.do(t, http.MethodGet, "/indexing/acme/reindex-jobs", "")
-	if !strings.Contains(jobs, `query \"sock\" finds 1 products, want at least 2`) {
+	if !strings.Contains(jobs, `query \"sock\" finds 1 product, want at least 2`) {
 		t.Errorf("got the jobs %s, want one with the query and its result", jobs)
 	}
 	if status, _ := s.do(t, http.MethodGet, "/search/acme", ""); status != http.StatusNotFound {
