@@ -45,14 +45,8 @@ func (r *run) compare(ctx context.Context, gen Generation, feed *feed, sealed Se
 
 // current returns a position up to which both the live index and the source have the changes of the tenant.
 func (f *feed) current(ctx context.Context) (position int64, err error) {
-	err = f.streams.cfg.Retry.Do(ctx, func() error {
-		return contain(func() error {
-			state, err := f.streams.log.State(ctx, f.tenant)
-			position = min(f.from, state.Applied)
-			return err
-		})
-	})
-	return position, err
+	state, err := f.state(ctx)
+	return min(f.from, state.Applied), err
 }
 
 // edited returns the ids of the products that were changed after a position.

@@ -147,8 +147,8 @@ func (d *editing) catchUp(ctx context.Context) error {
 func (d *editing) approach(ctx context.Context) error {
 	least, rounds := int64(math.MaxInt64), 0
 	for {
-		head, err := d.feed.head(ctx)
-		left := head - d.replayed
+		state, err := d.feed.state(ctx)
+		left := state.Head - d.replayed
 		if err != nil || left <= littleLeft {
 			return err
 		}
@@ -350,16 +350,15 @@ func because(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", cause, err)
 }
 
-// head returns the position of the last change of the log.
-func (f *feed) head(ctx context.Context) (position int64, err error) {
+// state returns the state of the tenant's log.
+func (f *feed) state(ctx context.Context) (state ChangeState, err error) {
 	err = f.streams.cfg.Retry.Do(ctx, func() error {
-		return contain(func() error {
-			state, err := f.streams.log.State(ctx, f.tenant)
-			position = state.Head
+		return contain(func() (err error) {
+			state, err = f.streams.log.State(ctx, f.tenant)
 			return err
 		})
 	})
-	return position, err
+	return state, err
 }
 
 // after reads the next changes of the log.

@@ -5,7 +5,8 @@ import "time"
 const (
 	// quietTime is how long an applier waits for one more change before it carries those that it has.
 	quietTime = 25 * time.Millisecond
-	// fullGroup is the number of changes that are worth a call of the index: an applier waits for no more.
+	// fullGroup is the number of changes that are worth a call of the index. An applier waits for more only during a run,
+	// if the index is slow.
 	fullGroup = 64
 	// maxMisses limits how rarely an applier waits if waiting brings nothing: it skips at most 2^maxMisses chances in a
 	// row.

@@ -43,8 +43,8 @@ func (b *burst) carry(ctx context.Context) (err error) {
 	st := b.held.stream
 	for {
 		for !b.begun || err == nil && b.room() && st.last()-b.read >= fullGroup {
-			if begun, failed := b.begin(ctx); failed != nil || !begun {
-				err = errors.Join(err, failed)
+			var begun bool
+			if begun, err = b.begin(ctx); err != nil || !begun {
 				break
 			}
 		}

@@ -209,7 +209,7 @@ func TestCommitFails(t *testing.T) {
 	assertLive(t, ix, "acme", 5, "2")
 }
 
-// Of two runs of a tenant, only the one with the greater fencing token can commit, even after that one has ended.
+// If a tenant has two runs, only the one with the greater fencing token can commit, even after that one has ended.
 func TestFencing(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	beginWith := func(token int64) (reindex.Generation, error) {
