@@ -35,17 +35,10 @@ const (
 	roundBatches  = 160
 )
 
-// BenchmarkChanges measures the speed of changes of a live index, and the time that changes add to a run. Update and
-// Run alternate between the cases that they compare, so that the ratios hold on a busy machine.
+// BenchmarkChanges measures the speed of changes of a live index, and the time that changes add to a run. Each
+// benchmark alternates between the cases that it compares, so that the ratios hold on a busy machine.
 func BenchmarkChanges(b *testing.B, c Changing) {
-	var loaded atomic.Int64 // products and changes that runs have sent to new indexes
-	indexer := NewFaulty(c.Indexer, func(call Call) Fault {
-		if call.Op == OpWrite || call.Op == OpEdit {
-			loaded.Add(int64(len(call.Batch) + len(call.Changes)))
-		}
-		return Fault{}
-	})
-	engine, err := reindex.New(Slice(c.Products), indexer, nil)
+	engine, err := reindex.New(Slice(c.Products), c.Indexer, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -54,74 +47,135 @@ func BenchmarkChanges(b *testing.B, c Changing) {
 			b.Error(err)
 		}
 	})
-	run := func(ctx context.Context) (reindex.Report, error) { return engine.Run(ctx, ChangingTenant) }
-	if _, err := run(b.Context()); err != nil {
+	if _, err := engine.Run(b.Context(), ChangingTenant); err != nil {
 		b.Fatal(err)
 	}
-	b.Run("Update", func(b *testing.B) { c.rate(b, engine, &loaded) })
-	b.Run("UpdateDuringRun", func(b *testing.B) {
-		stop := repeat(b, func(ctx context.Context) error { _, err := run(ctx); return err })
-		defer stop()
-		c.rate(b, engine, &loaded)
-	})
+	b.Run("Update", func(b *testing.B) { c.rate(b, engine) })
+	b.Run("UpdateDuringRun", func(b *testing.B) { c.rateDuringRun(b, engine) })
 	b.Run("Run", func(b *testing.B) { c.cost(b, engine) })
 	b.Run("Searchable", func(b *testing.B) { c.searchable(b, engine) })
 }
 
-// rate writes rounds of batches, alternately through the engine and with Plainly. A ratio above 1 means that the engine
-// is faster.
-//
-// In UpdateDuringRun, runs go on while either side writes. On both sides a change is written once to a live index, and
-// is on the disk when the call returns. Only the engine's changes are also replayed into the new index of the run. Runs
-// keep all processors busy, so a side can also be fast because it slows the runs down. The run-ratio shows this: it is
-// the number of products and changes that runs write per second beside the engine's changes, divided by the number
-// beside Plainly's.
-func (c Changing) rate(b *testing.B, engine *reindex.Engine, loaded *atomic.Int64) {
+// bulk writes a batch of products to a live index. The products are on the disk when it returns.
+type bulk func(products []reindex.Product) error
+
+// through returns a bulk that writes through the engine.
+func through(b *testing.B, engine *reindex.Engine) bulk {
 	b.Helper()
-	update := func(products []reindex.Product) error {
+	return func(products []reindex.Product) error {
 		changes := make([]reindex.Change, len(products))
 		for i, p := range products {
 			changes[i] = reindex.Change{ID: p.ID, Body: p.Body}
 		}
 		return engine.Update(b.Context(), ChangingTenant, changes...)
 	}
-	var ours, theirs time.Duration
-	var besideOurs, besideTheirs int64
+}
+
+// inTurns measures ours and theirs n times in a loop, each first in every second round, since an index does work later
+// that a round causes.
+func inTurns(b *testing.B, ours, theirs func(n int)) {
+	b.Helper()
 	for n := 0; b.Loop(); n++ {
-		before := loaded.Load()
-		ours += c.round(b, n, update)
-		between := loaded.Load()
-		theirs += c.round(b, n, c.Plainly)
-		besideOurs, besideTheirs = besideOurs+between-before, besideTheirs+loaded.Load()-between
+		if n%2 == 0 {
+			ours(n)
+			theirs(n)
+		} else {
+			theirs(n)
+			ours(n)
+		}
 	}
+}
+
+// rate writes rounds of batches, alternately through the engine and with Plainly. A ratio above 1 means that the engine
+// is faster.
+func (c Changing) rate(b *testing.B, engine *reindex.Engine) {
+	b.Helper()
+	round := func(n int, write bulk) time.Duration {
+		start := time.Now()
+		c.write(b, n*roundBatches, write, func(batches int64) bool { return batches < roundBatches })
+		return time.Since(start)
+	}
+	var ours, theirs time.Duration
+	inTurns(b,
+		func(n int) { ours += round(n, through(b, engine)) },
+		func(n int) { theirs += round(n, c.Plainly) })
 	b.ReportMetric(float64(theirs)/float64(ours), "ratio")
-	if besideTheirs > 0 {
-		b.ReportMetric(float64(besideOurs)/ours.Seconds()/(float64(besideTheirs)/theirs.Seconds()), "run-ratio")
-	}
 	b.ReportMetric(float64(b.N*roundBatches*changeBatch)/ours.Seconds(), "changes/s")
 	b.ReportMetric(0, "ns/op")
 }
 
-// round writes the batches of a round from several goroutines and returns the time that this takes.
-func (c Changing) round(b *testing.B, n int, write func([]reindex.Product) error) time.Duration {
+// rateDuringRun writes batches while the engine's runs go on, one run for each side in turn. On both sides a change is
+// written once to a live index. Only the engine's changes are also replayed into the new index of the run. The runs and
+// the changes share the processors, so a side can also be fast because it slows the run down: the run-ratio is the time
+// that the runs beside the engine's changes took, divided by the time of the runs beside Plainly's.
+func (c Changing) rateDuringRun(b *testing.B, engine *reindex.Engine) {
 	b.Helper()
-	var batches sync.WaitGroup
-	start := time.Now()
-	for writer := range changeWriters {
-		batches.Go(func() {
-			for i := writer; i < roundBatches; i += changeWriters {
+	var changes [2]int64
+	var took [2]time.Duration
+	during := func(side int, write bulk) func(int) {
+		return func(n int) {
+			written, total := c.beside(b, engine, n, write)
+			changes[side] += written
+			took[side] += total
+		}
+	}
+	inTurns(b, during(0, through(b, engine)), during(1, c.Plainly))
+	perSecond := func(side int) float64 { return float64(changes[side]) / took[side].Seconds() }
+	b.ReportMetric(perSecond(0)/perSecond(1), "ratio")
+	b.ReportMetric(float64(took[0])/float64(took[1]), "run-ratio")
+	b.ReportMetric(perSecond(0), "changes/s")
+	b.ReportMetric(0, "ns/op")
+}
+
+// beside writes batches from the start of a run to its end. It returns the number of changes that were written
+// meanwhile, and the time that the run took.
+func (c Changing) beside(b *testing.B, engine *reindex.Engine, n int, write bulk) (changes int64, took time.Duration) {
+	b.Helper()
+	rest(b)
+	var done atomic.Bool
+	var written atomic.Int64
+	stop := repeatUntil(func(<-chan struct{}) {
+		c.write(b, n*roundBatches, func(products []reindex.Product) error {
+			err := write(products)
+			written.Add(int64(len(products)))
+			return err
+		}, func(int64) bool { return !done.Load() })
+	})
+	report, err := engine.Run(b.Context(), ChangingTenant)
+	changes = written.Load()
+	done.Store(true)
+	stop()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return changes, report.Durations.Total
+}
+
+// write writes batches from several goroutines as long as more returns true for the number of batches so far. The
+// products follow each other from batch to batch.
+func (c Changing) write(b *testing.B, first int, write bulk, more func(batches int64) bool) {
+	b.Helper()
+	var writers sync.WaitGroup
+	var next atomic.Int64
+	for range changeWriters {
+		writers.Go(func() {
+			for {
+				i := next.Add(1) - 1
+				if !more(i) {
+					return
+				}
 				batch := make([]reindex.Product, changeBatch)
 				for k := range batch {
-					batch[k] = c.product((n*roundBatches+i)*changeBatch + k)
+					batch[k] = c.product((first+int(i))*changeBatch + k)
 				}
 				if err := write(batch); err != nil {
 					b.Error(err)
+					return
 				}
 			}
 		})
 	}
-	batches.Wait()
-	return time.Since(start)
+	writers.Wait()
 }
 
 // product returns the nth product to change. Successive products are far from each other in the catalogue.
@@ -263,21 +317,6 @@ func (c Changing) searchable(b *testing.B, engine *reindex.Engine) {
 	b.ReportMetric(milliseconds(quantile(took, 0.5)), "p50-ms")
 	b.ReportMetric(milliseconds(quantile(took, 0.99)), "p99-ms")
 	b.ReportMetric(0, "ns/op")
-}
-
-// repeat calls run again and again until stop is called.
-func repeat(b *testing.B, run func(context.Context) error) (stop func()) {
-	b.Helper()
-	ctx, cancel := context.WithCancel(b.Context())
-	wait := repeatUntil(func(<-chan struct{}) {
-		for ctx.Err() == nil {
-			if err := run(ctx); err != nil && ctx.Err() == nil {
-				b.Error(err)
-				return
-			}
-		}
-	})
-	return func() { cancel(); wait() }
 }
 
 // repeatUntil starts f in a goroutine. stop closes done and waits until f has returned.
