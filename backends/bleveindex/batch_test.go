@@ -87,6 +87,48 @@ func TestManyChangesWithDefects(t *testing.T) {
 	}
 }
 
+// Many edits before Seal are several batches. Products that cannot be mapped are reported from each. If a product has
+// several changes, the last one counts.
+func TestManyEdits(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		ix := open(t, t.TempDir(), nil)
+		gen := begin(t, ix, "acme")
+		if err := gen.Write(t.Context(), products(2*editsPerBatch, "old")); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{}
+		changes := []reindex.Change{{ID: "first", Body: []byte(`[]`)}}
+		for i := range 2 * editsPerBatch {
+			id := fmt.Sprint("p", i)
+			if i%10 == 0 {
+				changes = append(changes, deletion(id))
+				continue
+			}
+			changes = append(changes, upsert(id, "new"))
+			want[id] = "new"
+		}
+		if again {
+			changes = append(changes, upsert("p0", "again"), deletion("p1"))
+			want["p0"] = "again"
+			delete(want, "p1")
+		}
+		changes = append(changes, reindex.Change{ID: "last", Body: []byte(`[]`)})
+		failed, ok := errors.AsType[*reindex.BatchError](gen.Edit(t.Context(), changes))
+		if !ok || len(failed.Items) != 2 || failed.Items[0].ID != "first" || failed.Items[1].ID != "last" {
+			t.Errorf("edit: error %v, want one for the first and the last product", failed)
+		}
+		if sealed, err := gen.Seal(t.Context()); err != nil || sealed.Documents != int64(len(want)) {
+			t.Errorf("sealed %+v, error %v, want %d documents", sealed, err, len(want))
+		}
+		if err := gen.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if found, err := revs(t.Context(), ix, "acme"); err != nil || !maps.Equal(found, want) {
+			t.Errorf("%d products are live, error %v, want %d", len(found), err, len(want))
+		}
+	}
+}
+
 // nameless is a host's field whose name cannot be read.
 type nameless struct{ document.Field }
 

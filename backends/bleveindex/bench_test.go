@@ -75,6 +75,18 @@ func someOf(products []reindex.Product) []reindex.Product {
 func load(tb testing.TB, ix *Index, tenant string, products []reindex.Product) {
 	tb.Helper()
 	gen := begin(tb, ix, tenant)
+	fill(tb, ix, gen, products)
+	if _, err := gen.Seal(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+	if err := gen.Commit(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// fill writes the products to the generation as a run does.
+func fill(tb testing.TB, ix *Index, gen reindex.Generation, products []reindex.Product) {
+	tb.Helper()
 	limits := ix.Limits()
 	batches := make(chan []reindex.Product)
 	var writers sync.WaitGroup
@@ -98,12 +110,6 @@ func load(tb testing.TB, ix *Index, tenant string, products []reindex.Product) {
 	}
 	close(batches)
 	writers.Wait()
-	if _, err := gen.Seal(tb.Context()); err != nil {
-		tb.Fatal(err)
-	}
-	if err := gen.Commit(tb.Context()); err != nil {
-		tb.Fatal(err)
-	}
 }
 
 // loadSequentially writes products and their bodies as bleve's documentation shows, in one batch of 1,000 documents

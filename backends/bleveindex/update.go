@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/index/scorch"
@@ -87,32 +89,96 @@ func (l *liveIndex) update(ctx context.Context, changes []reindex.Change) error 
 	return b.failure()
 }
 
-// Edit implements [reindex.Editor]. The changes of a call are one batch, which is on the disk when Edit returns.
+// Edit implements [reindex.Editor]. The changes are on the disk when Edit returns. After Seal, the changes of a call
+// are one batch.
 func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.state != writing && g.state != sealed {
 		return g.stateError("edit")
 	}
+	g.edited = true
+	var err error
+	if g.state == writing {
+		err = g.editTogether(ctx, changes)
+	} else {
+		err = g.edit(ctx, changes, g.writeSealed)
+	}
+	var failed *reindex.BatchError
+	if err == nil || errors.As(err, &failed) {
+		return err
+	}
+	return g.writeError(len(changes), err)
+}
+
+// editsPerBatch is the smallest number of edits that are worth a batch of their own.
+const editsPerBatch = 100
+
+// editTogether writes edits before Seal. Many edits become several batches, which are written at the same time: bleve
+// builds a batch on one processor.
+func (g *generation) editTogether(ctx context.Context, changes []reindex.Change) error {
+	parts := min(writers(), len(changes)/editsPerBatch)
+	if parts < 2 || repeated(changes) {
+		return g.edit(ctx, changes, g.write)
+	}
+	size := (len(changes) + parts - 1) / parts
+	errs := make([]error, parts)
+	var editing sync.WaitGroup
+	for i, part := range slices.Collect(slices.Chunk(changes, size)) {
+		editing.Go(func() { errs[i] = guard(func() error { return g.edit(ctx, part, g.write) }) })
+	}
+	editing.Wait()
+	return together(errs)
+}
+
+// repeated reports whether there are several changes of a product.
+func repeated(changes []reindex.Change) bool {
+	ids := make(map[string]struct{}, len(changes))
+	for _, c := range changes {
+		ids[c.ID] = struct{}{}
+	}
+	return len(ids) < len(changes)
+}
+
+// together returns the error of edits that several batches have written: the first failure of a whole batch, or the
+// products that could not be mapped.
+func together(errs []error) error {
+	var all reindex.BatchError
+	for _, err := range errs {
+		failed, ok := errors.AsType[*reindex.BatchError](err)
+		if err != nil && !ok {
+			return err
+		}
+		if ok {
+			all.Items = append(all.Items, failed.Items...)
+		}
+	}
+	if len(all.Items) == 0 {
+		return nil
+	}
+	return &all
+}
+
+// edit writes edits as one batch.
+func (g *generation) edit(
+	ctx context.Context, changes []reindex.Change, write func(ctx context.Context, b *batch) error,
+) error {
 	b := newBatch(g.mapper)
 	defer b.end()
-	err := b.change(changes)
-	if err == nil {
-		g.edited = true
-		err = g.edit(ctx, b)
+	if err := b.change(changes); err != nil {
+		return err
 	}
-	if err != nil {
-		return g.writeError(len(changes), err)
+	if err := write(ctx, b); err != nil {
+		return err
 	}
 	return b.failure()
 }
 
-// edit writes a batch of edits. For a sealed generation it also updates the number of documents and syncs the
-// directory.
-func (g *generation) edit(ctx context.Context, b *batch) error {
-	if g.state == writing {
-		return b.write(ctx, g.index)
-	}
+// write writes a batch before Seal.
+func (g *generation) write(ctx context.Context, b *batch) error { return b.write(ctx, g.index) }
+
+// writeSealed writes a batch after Seal. It also updates the number of documents and syncs the directory.
+func (g *generation) writeSealed(ctx context.Context, b *batch) error {
 	_, after, err := b.writeCounted(ctx, g.index)
 	if err != nil {
 		return err
