@@ -2,6 +2,7 @@ package esindex
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"productindex/reindex"
@@ -35,6 +36,36 @@ func TestEditsShowAtTheSwitch(t *testing.T) {
 	if err := gen.Edit(t.Context(), []reindex.Change{upsert("p2", "late")}); err == nil {
 		t.Error("an edit after the switch succeeds")
 	}
+}
+
+// Many edits after Seal are refreshed at once, so that the switch, which holds up updates, does not have to. Another
+// Seal counts them.
+func TestManyEditsAreRefreshed(t *testing.T) {
+	ix := open(t, func(c *Config) { c.Settings = []byte(`{"refresh_interval":"-1"}`) })
+	gen := begin(t, ix)
+	fill(t, gen, 3, "1")
+	if _, err := gen.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		edits int
+		want  int64
+	}{{editsPerRefresh - 1, 3}, {editsPerRefresh, editsPerRefresh + 3}} {
+		changes := make([]reindex.Change, test.edits)
+		for i := range changes {
+			changes[i] = upsert(fmt.Sprint("e", i), "2")
+		}
+		if err := gen.Edit(t.Context(), changes); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := ix.count(t.Context(), gen.Name()); n != test.want || err != nil {
+			t.Errorf("after %d edits a search finds %d products, error %v, want %d", test.edits, n, err, test.want)
+		}
+	}
+	if sealed, err := gen.Seal(t.Context()); err != nil || sealed.Documents != editsPerRefresh+3 {
+		t.Errorf("sealed %+v, error %v, want %d documents", sealed, err, editsPerRefresh+3)
+	}
+	mustCommit(t, gen)
 }
 
 // An edit of a generation fails if a newer run has fenced it.

@@ -37,9 +37,10 @@ type generation struct {
 	marking   sync.Mutex
 	documents *int64 // the count of Seal, for the mark
 
-	steps  int // the number of steps of Seal that are done
-	sealed reindex.Sealed
-	edited bool // edited since the last refresh
+	steps   int // the number of steps of Seal that are done
+	sealed  reindex.Sealed
+	edited  bool // edited since the last refresh
+	recount bool // edited since the last Seal
 
 	kept *keeping // of a kept index in a rollback; nil for a new index
 	left bool     // the rollback has ended without a switch, and the index stays kept
@@ -74,8 +75,8 @@ func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	if g.survey.hasBegun() {
 		return reindex.Sealed{}, g.conclude(ctx)
 	}
-	if g.edited {
-		g.steps = 0
+	if g.recount {
+		g.steps, g.recount = 0, false
 	}
 	steps := []func(context.Context) error{
 		g.flush, g.restoreSettings, g.refresh, g.awaitReplicas, g.countDocuments, g.countIgnored, g.noteDocuments,

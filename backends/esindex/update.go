@@ -25,8 +25,8 @@ var (
 //
 // Update returns an error that is not temporary if the alias points to several indexes, accepts no writes, or has a
 // routing that sends products to other shards than a run does. Even then, the changes may have been written if the last
-// Update was less than a second ago. Update rejects the same products as Write. A deletion with an id that no product
-// can have succeeds.
+// Update was less than a second ago; Update may not notice it for a tenth of a second. Update rejects the same products
+// as Write. A deletion with an id that no product can have succeeds.
 func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return err
@@ -54,28 +54,39 @@ func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Ch
 	return reindex.Temporary(err) // another index is live now
 }
 
-// updateAgain writes the changes to the index of the tenant's last Update, if that was less than lookAgain ago. At the
-// same time it checks whether that index is still live and still accepts updates. If not, or if there was no such
-// Update, it reports false, and the caller must write the changes again.
+// updateAgain writes the changes to the index of the tenant's last Update, if that was less than lookAgain ago. It also
+// checks whether that index is still live and still accepts updates: at the same time, or, less than lookAlong after
+// the last check, only if the write fails. If not, or if there was no such Update, it reports false, and the caller
+// must write the changes again.
 func (ix *Index) updateAgain(
 	ctx context.Context, n names, sent []reindex.Product, unfit []reindex.ItemError,
 ) (done bool, err error) {
-	w, known := ix.lastLive(n.tenant)
+	w, age, known := ix.lastLive(n.tenant)
 	if !known {
 		return false, nil
 	}
 	var now writer
 	changed := errGone
-	var looking sync.WaitGroup
-	defer looking.Wait()
-	looking.Go(func() {
+	look := func() {
 		changed = rescue(func() (err error) {
 			now, err = ix.liveWriter(ctx, n)
 			return err
 		})
-	})
+	}
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	if age >= lookAlong {
+		looking.Go(look)
+	}
 	err = w.writeTogether(ctx, sent, unfit)
-	looking.Wait()
+	switch {
+	case age >= lookAlong:
+		looking.Wait()
+	case err == nil:
+		return true, nil
+	default:
+		look()
+	}
 	if changed != nil || now.index != w.index || hasType(err, typeNotFound) {
 		ix.forgetLive(n.tenant)
 		return false, nil
@@ -84,8 +95,12 @@ func (ix *Index) updateAgain(
 	return true, err
 }
 
-// lookAgain is the time after which Update looks at the live index before it writes.
-const lookAgain = time.Second
+const (
+	// lookAgain is the time after which Update looks at the live index before it writes.
+	lookAgain = time.Second
+	// lookAlong is the time after which Update looks at the live index while it writes. A look is work for the server.
+	lookAlong = 100 * time.Millisecond
+)
 
 // lookedAt is the writer of a live index, and the time at which the index was seen to accept updates.
 type lookedAt struct {
@@ -93,12 +108,14 @@ type lookedAt struct {
 	when   time.Time
 }
 
-// lastLive returns the writer that noteLive recorded, if that was less than lookAgain ago.
-func (ix *Index) lastLive(tenant string) (w writer, known bool) {
+// lastLive returns the writer that noteLive recorded, and how long ago that was. It reports whether that was less than
+// lookAgain ago.
+func (ix *Index) lastLive(tenant string) (w writer, age time.Duration, known bool) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	last, known := ix.live[tenant]
-	return last.writer, known && ix.now().Sub(last.when) < lookAgain
+	age = ix.now().Sub(last.when)
+	return last.writer, age, known && age < lookAgain
 }
 
 func (ix *Index) noteLive(tenant string, w writer) {
@@ -137,14 +154,21 @@ func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	if err := g.noteEdit(ctx); err != nil {
 		return err
 	}
-	g.edited = true
+	g.edited, g.recount = true, true
 	sent, unfit := operations(changes)
 	err := g.writer(g.fence()).writeTogether(ctx, sent, unfit)
 	if hasType(err, typeNotFound) {
 		return g.fencedOr(ctx, err)
 	}
+	if err == nil && g.steps > 0 && len(sent) >= editsPerRefresh {
+		return g.refresh(ctx)
+	}
 	return err
 }
+
+// editsPerRefresh is the number of edits after Seal that are worth a refresh of their own. Without it, Commit would
+// refresh them, while the engine holds changes of the live index.
+const editsPerRefresh = 400
 
 // showEdits refreshes the generation if it was edited since the last refresh.
 func (g *generation) showEdits(ctx context.Context) error {

@@ -3,15 +3,18 @@ package esindex
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
+	"productindex/backends/esindex/internal/estest"
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
 )
@@ -89,8 +92,9 @@ func TestUpdateOfUnsuitableIndex(t *testing.T) {
 			for range 2 {
 				assertNotUpdatable(t, ix, changes, test.noLive, test.says)
 				assertIndexes(t, ix, before...)
-				// as if an update had come before
+				// as if an update had come some time before
 				ix.noteLive(acme, writer{ix: ix, tenant: acme, index: live, alias: ix.Alias(acme), live: true})
+				ix.now = func() time.Time { return time.Now().Add(lookAlong) }
 			}
 		})
 	}
@@ -122,6 +126,46 @@ func TestUpdateLooksAgain(t *testing.T) {
 	if n, err := ix.DocCount(t.Context(), acme); n != 10 || err != nil {
 		t.Errorf("%d products, error %v, want 10", n, err)
 	}
+}
+
+// Updates in quick succession look at the live index together, if none of them fails.
+func TestUpdatesLookTogether(t *testing.T) {
+	looks := &watched{next: wire(t)}
+	ix := openOn(t, estest.Plain(t).Transport(t, withTransport(looks)), nil)
+	publish(t, ix, 3, "1")
+	now := time.Now()
+	ix.now = func() time.Time { return now }
+	looks.path = "/" + ix.Alias(acme)
+	for i, test := range []struct {
+		passed time.Duration
+		want   int64
+	}{{0, 1}, {0, 1}, {lookAlong - 1, 1}, {1, 2}, {0, 2}, {lookAgain, 3}} {
+		now = now.Add(test.passed)
+		if err := ix.Update(t.Context(), acme, []reindex.Change{upsert("p0", fmt.Sprint(i))}); err != nil {
+			t.Fatal(err)
+		}
+		if n := looks.requests.Load(); n != test.want {
+			t.Errorf("update %d: %d looks so far, want %d", i, n, test.want)
+		}
+	}
+	if err := ix.Settle(t.Context(), acme); err != nil {
+		t.Fatal(err)
+	}
+	assertFound(t, ix, map[string]string{"p0": "5", "p1": "1", "p2": "1"})
+}
+
+// watched is a transport that counts the requests for a path.
+type watched struct {
+	path     string
+	next     http.RoundTripper
+	requests atomic.Int64
+}
+
+func (w *watched) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Path == w.path {
+		w.requests.Add(1)
+	}
+	return w.next.RoundTrip(req)
 }
 
 // If another process has switched to another index since the last Update, a product is mapped in the new index.
@@ -188,6 +232,7 @@ func TestUpdateWhileTheLiveIndexGoes(t *testing.T) {
 	if err := ix.Update(t.Context(), acme, changes); err != nil {
 		t.Fatal(err)
 	}
+	ix.now = func() time.Time { return time.Now().Add(lookAlong) }
 	looked := make(chan struct{})
 	ix.transport = between{afterLook{plain, looked, new(sync.Once)}, new(sync.Once), func() {
 		<-looked
