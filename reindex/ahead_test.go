@@ -114,3 +114,56 @@ func TestReplaysFewChangesTogether(t *testing.T) {
 		t.Errorf("the changes were replayed in %d calls, want 1", edits)
 	}
 }
+
+// If changes come as fast as a run can replay them, the applier rests between its calls until the run has caught up:
+// then updates go on, only more slowly, and are not held for long.
+func TestCatchesUpWithAFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var longest, calls atomic.Int64
+		loading, begins := make(chan struct{}), sync.Once{}
+		b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{BatchDocs: 100},
+			func(c reindextest.Call) reindextest.Fault {
+				switch c.Op {
+				case reindextest.OpWrite:
+					begins.Do(func() { close(loading) })
+					return reindextest.Fault{Delay: 20 * time.Second}
+				case reindextest.OpUpdate, reindextest.OpEdit:
+					return reindextest.Fault{Delay: time.Duration(len(c.Changes)) * time.Millisecond}
+				}
+				return reindextest.Fault{}
+			})
+		var stop atomic.Bool
+		var updates sync.WaitGroup
+		for _, prefix := range []string{"a", "b", "c", "d"} {
+			updates.Go(func() {
+				<-loading
+				for i := 0; !stop.Load(); i++ {
+					start := time.Now()
+					mustUpdate(t, b, many(fmt.Sprint(prefix, i, "x"), 100, "edit")...)
+					calls.Add(1)
+					for took := int64(time.Since(start)); ; {
+						if most := longest.Load(); took <= most || longest.CompareAndSwap(most, took) {
+							break
+						}
+					}
+				}
+			})
+		}
+		job := ended(t, b.Engine, mustStart(t, b.Engine, tenant))
+		stop.Store(true)
+		updates.Wait()
+		if held := job.Report.Durations.Held; job.Status != reindex.StatusSuccess || held > 500*time.Millisecond {
+			t.Errorf("job %+v, want a success that held updates for at most 500 ms", job)
+		}
+		if d := time.Duration(longest.Load()); d > 3*time.Second {
+			t.Errorf("an update took %v, want at most 3 s", d)
+		}
+		want := int(calls.Load())*100 + 100
+		if n := len(b.index.Documents(tenant)); n != want {
+			t.Errorf("%d products are live, want %d", n, want)
+		}
+		if err := b.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

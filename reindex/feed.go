@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 )
 
@@ -12,6 +11,8 @@ const (
 	// littleLeft is the number of changes that may be left when a run goes on to seal or to switch over. So few are
 	// replayed in a moment.
 	littleLeft = 100
+	// littleTime is the time within which the changes that are left can be replayed, if they are more than that.
+	littleTime = 100 * time.Millisecond
 	// catchUpRounds is the number of rounds in a row that bring a run hardly nearer to the head of the log, after which
 	// the run goes on anyway.
 	catchUpRounds = 3
@@ -143,24 +144,33 @@ func (d *editing) catchUp(ctx context.Context) error {
 	return d.approach(ctx)
 }
 
-// approach replays changes until only a few are left, which switchOver replays.
+// approach replays changes until only a few are left, which switchOver replays. If they come nearly as fast as they are
+// replayed, the applier of the live index has to rest more and more between its calls.
 func (d *editing) approach(ctx context.Context) error {
-	least, rounds := int64(math.MaxInt64), 0
-	for {
-		state, err := d.feed.state(ctx)
-		left := state.Head - d.replayed
-		if err != nil || left <= littleLeft {
-			return err
-		}
-		if left <= least-least/8 {
-			least, rounds = left, 0
-		} else if rounds++; rounds == catchUpRounds {
-			return nil
-		}
+	st := d.feed.stream
+	defer st.yield(0)
+	state, err := d.feed.state(ctx)
+	for rests, stuck, soon := 0, 0, int64(littleLeft); err == nil && state.Head-d.replayed > soon; {
+		head, from, start := state.Head, d.replayed, time.Now()
 		if _, err := d.replay(ctx); err != nil {
 			return err
 		}
+		replayed, took := d.replayed-from, max(1, time.Since(start))
+		soon = max(littleLeft, replayed*int64(littleTime)/int64(took))
+		state, err = d.feed.state(ctx)
+		switch came := state.Head - head; {
+		case replayed > 0 && came <= replayed/2:
+			stuck = 0
+		case rests < maxRests:
+			rests++
+			st.yield(rests)
+		case came >= replayed-replayed/8:
+			if stuck++; stuck == catchUpRounds {
+				return err
+			}
+		}
 	}
+	return err
 }
 
 // rest replays all remaining changes. The caller holds the stream's turn.

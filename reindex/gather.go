@@ -16,6 +16,10 @@ const (
 	runShare = 10
 	// longestWait limits that wait.
 	longestWait = 5 * time.Second
+	// maxRests is how often the rest of an applier between two calls is made longer while a run catches up.
+	maxRests = 4
+	// longestRest limits that rest.
+	longestRest = time.Second
 )
 
 // flow describes how the changes of a stream come.

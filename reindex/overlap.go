@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// burstTime is the time after which an applier begins no more groups under one claim, so that others can get the claim.
-// The index is idle for a moment between two claims.
+// burstTime is the time after which an applier begins no more groups under one claim, so that other processes can get
+// the claim. The index is idle for a moment between two claims.
 const burstTime = time.Second
 
 // burst is what an applier carries into the live index under one claim: a group of changes, or several at the same time
@@ -72,9 +72,10 @@ func (b *burst) carry(ctx context.Context) (err error) {
 
 // room reports whether a further group may begin while others are being carried.
 func (b *burst) room() bool {
-	limit := b.held.streams.sizes.updates
-	return limit > 1 && len(b.inFlight) < limit && !b.apart && time.Since(b.start) < burstTime &&
-		!b.held.stream.isWanted() && !b.held.streams.isClosing()
+	s, st := b.held.streams, b.held.stream
+	limit := s.sizes.updates
+	return limit > 1 && len(b.inFlight) < limit && !b.apart && (!s.durable() || time.Since(b.start) < burstTime) &&
+		!st.isWanted() && st.resting() == 0 && !s.isClosing()
 }
 
 // begin reads the next group, and sends it to the index in a goroutine. It reports whether there was one.

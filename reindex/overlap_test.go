@@ -420,3 +420,40 @@ func TestRunsShareWithUpdates(t *testing.T) {
 		})
 	}
 }
+
+// claimed counts the claims of a log that belongs to one process.
+type claimed struct {
+	reindex.ChangeLog
+
+	claims atomic.Int64
+}
+
+func (l *claimed) Claim(ctx context.Context, tenant, holder string, urgent bool) (fence, applied int64, err error) {
+	l.claims.Add(1)
+	return l.ChangeLog.Claim(ctx, tenant, holder, urgent)
+}
+
+// If no other process can wait for the claim, an applier keeps it as long as changes come, so that the index is never
+// idle between two claims.
+func TestClaimOfTheOnlyProcessLasts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		only := &claimed{ChangeLog: reindex.NewChanges(0)}
+		cfg := &reindex.Config{Changes: only}
+		b, _ := newOverlapBench(t, 4, reindextest.Slice(nil), cfg, func(c reindextest.Call) error {
+			late := time.Duration(c.Changes[0].ID[0]-'a') * 10 * time.Millisecond // calls do not end at the same time
+			time.Sleep(late)                                                      //nolint:forbidigo // the bubble's clock jumps
+			return nil
+		})
+		together([]string{"a", "b", "c", "d"}, func(prefix string) {
+			for range 10 {
+				mustUpdate(t, b, many(prefix, 100, "new")...)
+			}
+		})
+		if n := only.claims.Load(); n > 5 { // a few at the start, until the calls end in the order in which they began
+			t.Errorf("%d claims in 10 s of changes, want at most 5", n)
+		}
+		if err := b.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -58,6 +58,7 @@ type stream struct {
 	flow     flow          // how changes come
 	full     chan struct{} // has an element once there are enough changes for a call of the index
 	wanted   int           // switch-overs that wait for turn
+	rests    int           // how long the applier rests after each call, so that a run can catch up; see yield
 	feeds    int           // runs in progress, which replay changes that are accepted now
 }
 
@@ -273,6 +274,24 @@ func (s *stream) fed(n int) (feeds int) {
 	defer s.mu.Unlock()
 	s.feeds += n
 	return s.feeds
+}
+
+// yield makes the applier rest after each call of the index, so that a run can catch up: the call's duration doubled
+// for each of rests after the first. With 0 it does not rest.
+func (s *stream) yield(rests int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rests = rests
+}
+
+// resting returns how long the applier has to rest before its next call.
+func (s *stream) resting() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rests == 0 {
+		return 0
+	}
+	return min(s.flow.took<<(s.rests-1), longestRest)
 }
 
 // took records how long a call of the index took.

@@ -9,6 +9,7 @@ import (
 // Update applies changes of the tenant's products to the live index, and to the generation of a run in progress before
 // that goes live. Changes of one product take effect in the order of the calls. Changes from different calls may be
 // sent to the index together. Update returns when the live index has the changes; Settle waits until searches see them.
+// If changes come nearly as fast as a run can replay them, Update takes longer until the run has caught up.
 // If no index is live but the first run is in progress, Update returns when that run is certain to have the changes.
 //
 // Bodies are checked like those of products, and passed to Config.Transform. A [*BatchError] lists the changes that the
