@@ -150,7 +150,8 @@ func (d *editing) approach(ctx context.Context) error {
 	st := d.feed.stream
 	defer st.yield(0)
 	state, err := d.feed.state(ctx)
-	for rests, stuck, soon := 0, 0, int64(littleLeft); err == nil && state.Head-d.replayed > soon; {
+	least, soon := state.Head-d.replayed, int64(littleLeft)
+	for rests, stuck := 0, 0; err == nil && state.Head-d.replayed > soon && stuck < catchUpRounds; {
 		head, from, start := state.Head, d.replayed, time.Now()
 		if _, err := d.replay(ctx); err != nil {
 			return err
@@ -158,16 +159,16 @@ func (d *editing) approach(ctx context.Context) error {
 		replayed, took := d.replayed-from, max(1, time.Since(start))
 		soon = max(littleLeft, replayed*int64(littleTime)/int64(took))
 		state, err = d.feed.state(ctx)
-		switch came := state.Head - head; {
-		case replayed > 0 && came <= replayed/2:
-			stuck = 0
-		case rests < maxRests:
+		came, left := state.Head-head, state.Head-d.replayed
+		switch {
+		case came > replayed/2 && rests < maxRests:
 			rests++
 			st.yield(rests)
-		case came >= replayed-replayed/8:
-			if stuck++; stuck == catchUpRounds {
-				return err
-			}
+			least = left
+		case left < least-replayed/8:
+			least, stuck = left, 0
+		default:
+			stuck++
 		}
 	}
 	return err
