@@ -33,7 +33,9 @@ func (s *streams) applyAll(st *stream) {
 		case err == nil:
 			failures = 0
 			s.gather(st)
-			s.yield(st)
+			if d := st.resting(); d > 0 {
+				s.rest(d)
+			}
 			continue
 		case errors.Is(err, ErrClaimed):
 			s.watch(st)
@@ -63,13 +65,6 @@ func (s *streams) isClosing() bool {
 
 // rest waits for a while, or for the end of the engine.
 func (s *streams) rest(d time.Duration) { s.restUntil(nil, d) }
-
-// yield waits while a run catches up with the changes.
-func (s *streams) yield(st *stream) {
-	if d := st.resting(); d > 0 {
-		s.rest(d)
-	}
-}
 
 // restUntil waits like rest, but no longer than until early has an element.
 func (s *streams) restUntil(early <-chan struct{}, d time.Duration) {
