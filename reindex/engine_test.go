@@ -181,7 +181,7 @@ func TestRunFails(t *testing.T) {
 		},
 		{
 			name: "source ends early", src: announced(10_200, many), phase: reindex.PhaseCheck, rule: reindex.RuleCount,
-			message: "announced 10200 products and yielded 10000 different ones, at least 10200",
+			message: "announced 10200 products and yielded 10000 different products, at least 10200",
 		},
 		{
 			name: "source yields nothing", src: reindextest.Slice(nil), phase: reindex.PhaseCheck, rule: reindex.RuleEmpty,
@@ -190,11 +190,11 @@ func TestRunFails(t *testing.T) {
 		{
 			name: "everything is rejected", src: reindextest.Slice([]reindex.Product{{ID: "a", Body: json.RawMessage(`[]`)}}),
 			cfg:   reindex.Config{MaxRejected: -1, AllowEmpty: true},
-			phase: reindex.PhaseCheck, rule: reindex.RuleEmpty, message: "1 products were read and none was indexed",
+			phase: reindex.PhaseCheck, rule: reindex.RuleEmpty, message: "1 product was read and none was indexed",
 		},
 		{
 			name: "one bad product", src: reindextest.Slice(broken), phase: reindex.PhaseCheck, rule: reindex.RuleRejected,
-			message: "1 products were rejected, at most 0",
+			message: "1 product was rejected, at most 0",
 		},
 		{
 			name: "catalogue shrank", src: reindextest.Slice(many[:49]), phase: reindex.PhaseCheck, rule: reindex.RuleShrunk,

@@ -119,8 +119,11 @@ type BatchError struct {
 
 // Error returns the number of products that failed, and the first reason.
 func (e *BatchError) Error() string {
-	if len(e.Items) == 0 {
+	switch len(e.Items) {
+	case 0:
 		return "no products failed"
+	case 1:
+		return fmt.Sprintf("1 product failed: %v", e.Items[0])
 	}
 	return fmt.Sprintf("%d products failed, the first one: %v", len(e.Items), e.Items[0])
 }

@@ -118,7 +118,7 @@ func ExampleGateError() {
 	fmt.Println(len(memory.Documents("acme")), "documents are still live")
 	// Output:
 	// <nil>
-	// not published, rule "shrunk": the new index holds 1 documents and the live one 3, at least 2 were needed (MinFraction)
+	// not published, rule "shrunk": the new index holds 1 document and the live one 3, at least 2 were needed (MinFraction)
 	// 3 documents are still live
 }
 

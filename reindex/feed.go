@@ -195,7 +195,7 @@ func (d *editing) replay(ctx context.Context) (left int64, err error) {
 	if !ok {
 		n := int64(len(entries)) + left
 		return 0, &GateError{RuleCurrent, n, 0, fmt.Sprintf(
-			"%d changes were accepted during the reindex, and this index cannot add them to the new one", n)}
+			"%s accepted during the reindex, and this index cannot add them to the new one", were(n, "change"))}
 	}
 	upserts := map[string]bool{}
 	c := f.streams.newCarrier(f.tenant, func(changes []Change) error {

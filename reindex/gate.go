@@ -66,11 +66,11 @@ func (c *Config) gate(r *Report, sealed Sealed) error {
 func checkAccounting(r *Report, sealed Sealed) error {
 	if sum := r.Indexed + r.Rejected + r.Duplicates; sum != r.Read {
 		return &GateError{RuleAccounting, sum, r.Read, fmt.Sprintf(
-			"%d products were read, but %d were indexed, %d were rejected and %d were duplicates", r.Read, r.Indexed, r.Rejected,
-			r.Duplicates)}
+			"%s read, but %d were indexed, %d were rejected and %d were duplicates", were(r.Read, "product"), r.Indexed,
+			r.Rejected, r.Duplicates)}
 	}
 	if want := r.Indexed + r.Added - r.Removed; sealed.Documents != want {
-		text := fmt.Sprintf("the index accepted %d products, but holds %d", r.Indexed, sealed.Documents)
+		text := fmt.Sprintf("the index accepted %s, but holds %d", counted(r.Indexed, "product"), sealed.Documents)
 		if r.Added != 0 || r.Removed != 0 {
 			text += fmt.Sprintf("; changes added %d and removed %d", r.Added, r.Removed)
 		}
@@ -84,7 +84,7 @@ func (c *Config) checkRejected(rejected int64) error {
 		return nil
 	}
 	return &GateError{RuleRejected, rejected, c.MaxRejected, fmt.Sprintf(
-		"%d products were rejected, at most %d may be (MaxRejected); the report names them", rejected, c.MaxRejected)}
+		"%s rejected, at most %d may be (MaxRejected); the report names them", were(rejected, "product"), c.MaxRejected)}
 }
 
 func (c *Config) checkRejections(r *Report, _ Sealed) error { return c.checkRejected(r.Rejected) }
@@ -94,8 +94,8 @@ func (c *Config) checkDuplicates(r *Report, _ Sealed) error {
 		return nil
 	}
 	return &GateError{RuleDuplicates, r.Conflicts, c.MaxDuplicates, fmt.Sprintf(
-		"%d products have the id of an earlier one but another body, at most %d may (MaxDuplicates); the report names some",
-		r.Conflicts, c.MaxDuplicates)}
+		"%s had the id of an earlier one but another body, at most %d may (MaxDuplicates); the report names some",
+		counted(r.Conflicts, "product"), c.MaxDuplicates)}
 }
 
 func (c *Config) checkCount(r *Report, _ Sealed) error {
@@ -108,8 +108,8 @@ func (c *Config) checkCount(r *Report, _ Sealed) error {
 		return nil
 	}
 	return &GateError{RuleCount, different, least, fmt.Sprintf(
-		"the source announced %d products and yielded %d different ones, at least %d were needed (CountMargin)", r.Expected,
-		different, least)}
+		"the source announced %s and yielded %s, at least %d were needed (CountMargin)",
+		counted(r.Expected, "product"), counted(different, "different product"), least)}
 }
 
 func (c *Config) checkEmpty(r *Report, sealed Sealed) error {
@@ -117,7 +117,7 @@ func (c *Config) checkEmpty(r *Report, sealed Sealed) error {
 		return nil
 	}
 	return &GateError{RuleEmpty, 0, 1, fmt.Sprintf(
-		"%d products were read and none was indexed; AllowEmpty lets the index of an empty source go live", r.Read)}
+		"%s read and none was indexed; AllowEmpty lets the index of an empty source go live", were(r.Read, "product"))}
 }
 
 func (c *Config) checkShrunk(_ *Report, sealed Sealed) error {
@@ -134,8 +134,8 @@ func (c *Config) checkShrunk(_ *Report, sealed Sealed) error {
 		return nil
 	}
 	return &GateError{RuleShrunk, sealed.Documents, least, fmt.Sprintf(
-		"the new index holds %d documents and the live one %d, at least %d were needed (MinFraction)", sealed.Documents,
-		sealed.Live, least)}
+		"the new index holds %s and the live one %d, at least %d were needed (MinFraction)",
+		counted(sealed.Documents, "document"), sealed.Live, least)}
 }
 
 // atLeast returns fraction × n, rounded up to whole documents. A rounding error of the product, as in 0.99 × 100, does

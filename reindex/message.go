@@ -2,6 +2,7 @@ package reindex
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -125,4 +126,20 @@ func rejectionReason(err error) string {
 		return "the product is " + ErrTooLarge.Error()
 	}
 	return "the product was " + ErrRefused.Error()
+}
+
+// counted returns a number of things in words, such as "1 product" or "2 products".
+func counted(n int64, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
+// were is counted with a verb, such as "1 product was" or "2 products were".
+func were(n int64, thing string) string {
+	if n == 1 {
+		return counted(n, thing) + " was"
+	}
+	return counted(n, thing) + " were"
 }

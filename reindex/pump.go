@@ -131,7 +131,7 @@ func (p *pump) takeError(b *batch, err error, read int64) error {
 	err = sound(err)
 	bad, ok := errors.AsType[*RecordError](err)
 	if !ok {
-		return fmt.Errorf("the source failed after %d products: %w", read, err)
+		return fmt.Errorf("the source failed after %s: %w", counted(read, "product"), err)
 	}
 	b.counted.Read++
 	b.counted.Rejected++

@@ -11,8 +11,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// BenchmarkChanges measures changes through the engine, beside batches in an index that bleve alone has made of the
-// same products and mapping. Both indexes also store the bodies. There are catalogues of two sizes, because a run has
+// BenchmarkChanges measures changes through the engine, beside batches in indexes that bleve alone has made of the
+// same products and mapping. All indexes also store the bodies. There are catalogues of two sizes, because a run has
 // fixed costs.
 func BenchmarkChanges(b *testing.B) {
 	all := readCatalogue(b, "pcparts.jsonl.gz")
@@ -24,11 +24,14 @@ func BenchmarkChanges(b *testing.B) {
 func benchmarkChanges(b *testing.B, products []reindex.Product) {
 	b.Helper()
 	ix := open(b, b.TempDir(), nil)
-	plain := loadSequentially(b, filepath.Join(b.TempDir(), "plain"), NewMapping(), products)
-	b.Cleanup(func() { plain.Close() })
+	plainly := func(name string) func([]reindex.Product) error {
+		plain := loadSequentially(b, filepath.Join(b.TempDir(), name), NewMapping(), products)
+		b.Cleanup(func() { plain.Close() })
+		return func(batch []reindex.Product) error { return plainBatch(plain, batch, true) }
+	}
 	reindextest.BenchmarkChanges(b, reindextest.Changing{
 		Indexer: ix, Products: products,
-		Plainly: func(batch []reindex.Product) error { return plainBatch(plain, batch, true) },
+		Plainly: plainly("plain"), Beside: plainly("beside"),
 		Finds: func(word string) (bool, error) {
 			req := bleve.NewSearchRequest(bleve.NewMatchQuery(word))
 			found, err := ix.Search(b.Context(), reindextest.ChangingTenant, req)

@@ -13,7 +13,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// BenchmarkChanges measures changes through the engine, beside bulk requests of go-elasticsearch to an index with the
+// BenchmarkChanges measures changes through the engine, beside bulk requests of go-elasticsearch to indexes with the
 // same settings, mapping and products. There are catalogues of two sizes, because a run has fixed costs.
 func BenchmarkChanges(b *testing.B) {
 	all := catalogue(b, "pcparts.jsonl.gz")
@@ -24,13 +24,20 @@ func BenchmarkChanges(b *testing.B) {
 
 func benchmarkChanges(b *testing.B, products []reindex.Product) {
 	b.Helper()
-	ix, plain := open(b, nil), open(b, nil)
-	if err := engineLoad(b, plain, products, nil); err != nil {
-		b.Fatal(err)
+	plainly := func(configure func(*Config)) func([]reindex.Product) error {
+		plain := open(b, configure)
+		if err := engineLoad(b, plain, products, nil); err != nil {
+			b.Fatal(err)
+		}
+		return func(batch []reindex.Product) error { return bulkPlainly(b, plain, batch) }
 	}
+	ix := open(b, nil)
 	reindextest.BenchmarkChanges(b, reindextest.Changing{
 		Indexer: ix, Products: products,
-		Plainly: func(batch []reindex.Product) error { return bulkPlainly(b, plain, batch) },
+		Plainly: plainly(nil),
+		Beside: plainly(func(c *Config) {
+			c.Settings = []byte(`{"refresh_interval": "-1", "mapping.total_fields.ignore_dynamic_beyond_limit": true}`)
+		}),
 		Finds: func(word string) (bool, error) {
 			var answer struct{ Hits struct{ Hits []struct{} } }
 			req := esapi.SearchRequest{Index: []string{ix.Alias(reindextest.ChangingTenant)}, Query: "name:" + word}

@@ -11,7 +11,7 @@ import (
 )
 
 // BenchmarkChanges measures changes through the engine on a real server (see CONTRIBUTING.md), beside calls of the
-// client library's AddDocuments for an index of the same products. Each call waits for its task.
+// client library's AddDocuments for indexes of the same products. Each call waits for its task.
 func BenchmarkChanges(b *testing.B) {
 	url, key, ok := realServer()
 	if !ok {
@@ -33,11 +33,15 @@ func BenchmarkChanges(b *testing.B) {
 		}
 		return ix
 	}
-	ix, plain := open("ours"), open("plain")
-	publish(b, plain, products...)
+	plainly := func(name string) func([]reindex.Product) error {
+		plain := open(name)
+		publish(b, plain, products...)
+		return func(batch []reindex.Product) error { return addPlainly(b, plain, batch) }
+	}
+	ix := open("ours")
 	reindextest.BenchmarkChanges(b, reindextest.Changing{
 		Indexer: ix, Products: products,
-		Plainly: func(batch []reindex.Product) error { return addPlainly(b, plain, batch) },
+		Plainly: plainly("plain"), Beside: plainly("beside"),
 		Finds: func(word string) (bool, error) {
 			live := client.Index(ix.LiveUID(reindextest.ChangingTenant))
 			found, err := live.SearchWithContext(b.Context(), word, &meilisearch.SearchRequest{Limit: 1})

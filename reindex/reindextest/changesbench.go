@@ -3,6 +3,7 @@ package reindextest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -22,6 +23,9 @@ type Changing struct {
 	// Plainly writes products to another live index with one bulk call of the client library. That index has the same
 	// mapping and the same products, and stores the same data. Plainly must be safe for concurrent use.
 	Plainly func(products []reindex.Product) error
+	// Beside is like Plainly for a third index, which stands for the new index of a run. A host that is to lose no changes
+	// by a run, and has no engine, writes each change to both.
+	Beside func(products []reindex.Product) error
 	// Finds reports whether a search for a word finds a product of the tenant.
 	Finds func(word string) (bool, error)
 }
@@ -71,18 +75,15 @@ func through(b *testing.B, engine *reindex.Engine) bulk {
 	}
 }
 
-// inTurns measures ours and theirs n times in a loop, each first in every second round, since an index does work later
-// that a round causes.
-func inTurns(b *testing.B, ours, theirs func(n int)) {
+// inTurns measures sides in a loop. The first side of a round is the last one of the round before, since an index does
+// work later that a side causes.
+func inTurns(b *testing.B, sides ...func(n int)) {
 	b.Helper()
 	for n := 0; b.Loop(); n++ {
-		if n%2 == 0 {
-			ours(n)
-			theirs(n)
-		} else {
-			theirs(n)
-			ours(n)
+		for _, side := range sides {
+			side(n)
 		}
+		slices.Reverse(sides)
 	}
 }
 
@@ -104,27 +105,40 @@ func (c Changing) rate(b *testing.B, engine *reindex.Engine) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// rateDuringRun writes batches while the engine's runs go on, one run for each side in turn. On both sides a change is
-// written once to a live index. Only the engine's changes are also replayed into the new index of the run. The runs and
-// the changes share the processors, so a side can also be fast because it slows the run down: the run-ratio is the time
-// that the runs beside the engine's changes took, divided by the time of the runs beside Plainly's.
+// rateDuringRun writes batches while the engine's runs go on, one run for each side in turn: through the engine, which
+// also replays each change into the new index, with Plainly, whose changes are lost by the run, and with Plainly and
+// Beside. The runs and the changes share the processors, so a side can also be fast because it slows the run down: a
+// run-ratio is the time that the runs beside the engine's changes took, divided by that of the runs beside the others.
 func (c Changing) rateDuringRun(b *testing.B, engine *reindex.Engine) {
 	b.Helper()
-	var changes [2]int64
-	var took [2]time.Duration
-	during := func(side int, write bulk) func(int) {
+	type side struct {
+		changes int64
+		took    time.Duration
+	}
+	var ours, once, twice side
+	during := func(s *side, write bulk) func(int) {
 		return func(n int) {
-			written, total := c.beside(b, engine, n, write)
-			changes[side] += written
-			took[side] += total
+			changes, took := c.beside(b, engine, n, write)
+			s.changes += changes
+			s.took += took
 		}
 	}
-	inTurns(b, during(0, through(b, engine)), during(1, c.Plainly))
-	perSecond := func(side int) float64 { return float64(changes[side]) / took[side].Seconds() }
-	b.ReportMetric(perSecond(0)/perSecond(1), "ratio")
-	b.ReportMetric(float64(took[0])/float64(took[1]), "run-ratio")
-	b.ReportMetric(perSecond(0), "changes/s")
+	inTurns(b, during(&ours, through(b, engine)), during(&once, c.Plainly), during(&twice, c.twice))
+	perSecond := func(s side) float64 { return float64(s.changes) / s.took.Seconds() }
+	b.ReportMetric(perSecond(ours)/perSecond(once), "ratio")
+	b.ReportMetric(float64(ours.took)/float64(once.took), "run-ratio")
+	b.ReportMetric(perSecond(ours)/perSecond(twice), "twice-ratio")
+	b.ReportMetric(float64(ours.took)/float64(twice.took), "twice-run-ratio")
+	b.ReportMetric(perSecond(ours), "changes/s")
 	b.ReportMetric(0, "ns/op")
+}
+
+// twice writes products with Plainly and with Beside at the same time.
+func (c Changing) twice(products []reindex.Product) error {
+	failed := make(chan error, 1)
+	go func() { failed <- c.Beside(products) }()
+	err := c.Plainly(products)
+	return errors.Join(err, <-failed)
 }
 
 // beside writes batches from the start of a run to its end. It returns the number of changes that were written
