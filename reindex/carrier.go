@@ -108,7 +108,8 @@ func (c *carrier) carry(ctx context.Context, entries []ChangeEntry) error {
 			err = c.cfg.Retry.pause(ctx, attempt, temporary.RetryAfter, err)
 		}
 		if err != nil {
-			return fmt.Errorf("%s, the first one of product %q: %w", counted(int64(len(entries)), "change"), entries[0].Change.ID, err)
+			first := entries[0].Change.ID
+			return fmt.Errorf("%s, the first one of product %q: %w", counted(len(entries), "change"), first, err)
 		}
 	}
 	return nil

@@ -194,8 +194,8 @@ func (d *editing) replay(ctx context.Context) (left int64, err error) {
 	editor, ok := As[Editor](d.gen)
 	if !ok {
 		n := int64(len(entries)) + left
-		return 0, &GateError{RuleCurrent, n, 0, fmt.Sprintf(
-			"%s accepted during the reindex, and this index cannot add them to the new one", were(n, "change"))}
+		return 0, &GateError{RuleCurrent, n, 0,
+			were(n, "change") + " accepted during the reindex, and this index cannot add them to the new one"}
 	}
 	upserts := map[string]bool{}
 	c := f.streams.newCarrier(f.tenant, func(changes []Change) error {

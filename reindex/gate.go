@@ -116,8 +116,8 @@ func (c *Config) checkEmpty(r *Report, sealed Sealed) error {
 	if sealed.Documents > 0 || c.AllowEmpty && r.Read == 0 {
 		return nil
 	}
-	return &GateError{RuleEmpty, 0, 1, fmt.Sprintf(
-		"%s read and none was indexed; AllowEmpty lets the index of an empty source go live", were(r.Read, "product"))}
+	return &GateError{RuleEmpty, 0, 1,
+		were(r.Read, "product") + " read and none was indexed; AllowEmpty lets the index of an empty source go live"}
 }
 
 func (c *Config) checkShrunk(_ *Report, sealed Sealed) error {

@@ -129,7 +129,7 @@ func rejectionReason(err error) string {
 }
 
 // counted returns a number of things in words, such as "1 product" or "2 products".
-func counted(n int64, thing string) string {
+func counted[N int | int64](n N, thing string) string {
 	if n != 1 {
 		thing += "s"
 	}

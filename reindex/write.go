@@ -89,7 +89,7 @@ func (w *writer) try(ctx context.Context, t ticket, products []Product, attempt 
 }
 
 func ofBatch(products []Product, err error) error {
-	return fmt.Errorf("batch of %s, the first one %q: %w", counted(int64(len(products)), "product"), products[0].ID, err)
+	return fmt.Errorf("batch of %s, the first one %q: %w", counted(len(products), "product"), products[0].ID, err)
 }
 
 // split sends the halves of a batch that was refused as a whole, and rejects a single product. If no single product is

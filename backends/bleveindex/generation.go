@@ -75,7 +75,7 @@ func (g *generation) writeError(n int, err error) error {
 	if ctxErr := contextError(err); ctxErr != nil {
 		return ctxErr
 	}
-	return fmt.Errorf("bleveindex: cannot write %d products of tenant %q to %s: %w",
+	return fmt.Errorf("bleveindex: cannot write %d of the products of tenant %q to %s: %w",
 		n, g.tenant, g.dir, explain(g.t.dir, err))
 }
 

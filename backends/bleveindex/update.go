@@ -44,7 +44,7 @@ func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Ch
 	if err == nil || errors.As(err, &failed) || contextError(err) != nil {
 		return err
 	}
-	return fmt.Errorf("bleveindex: update %d products of tenant %q: %w", len(changes), tenant, err)
+	return fmt.Errorf("bleveindex: cannot update %d of the products of tenant %q: %w", len(changes), tenant, err)
 }
 
 func (ix *Index) update(ctx context.Context, tenant string, changes []reindex.Change) error {
