@@ -31,7 +31,7 @@ func benchmarkChanges(b *testing.B, products []reindex.Product) {
 	}
 	reindextest.BenchmarkChanges(b, reindextest.Changing{
 		Indexer: ix, Products: products,
-		Plainly: plainly("plain"), Beside: plainly("beside"),
+		Plainly: plainly("plain"), Second: plainly("second"),
 		Finds: func(word string) (bool, error) {
 			req := bleve.NewSearchRequest(bleve.NewMatchQuery(word))
 			found, err := ix.Search(b.Context(), reindextest.ChangingTenant, req)

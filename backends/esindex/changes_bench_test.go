@@ -14,7 +14,8 @@ import (
 )
 
 // BenchmarkChanges measures changes through the engine, beside bulk requests of go-elasticsearch to indexes with the
-// same settings, mapping and products. There are catalogues of two sizes, because a run has fixed costs.
+// same settings, mapping and products. The index that stands for the new index of a run is not refreshed, as during a
+// load. There are catalogues of two sizes, because a run has fixed costs.
 func BenchmarkChanges(b *testing.B) {
 	all := catalogue(b, "pcparts.jsonl.gz")
 	for _, n := range []int{5000, len(all)} {
@@ -35,7 +36,7 @@ func benchmarkChanges(b *testing.B, products []reindex.Product) {
 	reindextest.BenchmarkChanges(b, reindextest.Changing{
 		Indexer: ix, Products: products,
 		Plainly: plainly(nil),
-		Beside: plainly(func(c *Config) {
+		Second: plainly(func(c *Config) {
 			c.Settings = []byte(`{"refresh_interval": "-1", "mapping.total_fields.ignore_dynamic_beyond_limit": true}`)
 		}),
 		Finds: func(word string) (bool, error) {

@@ -41,7 +41,7 @@ func BenchmarkChanges(b *testing.B) {
 	ix := open("ours")
 	reindextest.BenchmarkChanges(b, reindextest.Changing{
 		Indexer: ix, Products: products,
-		Plainly: plainly("plain"), Beside: plainly("beside"),
+		Plainly: plainly("plain"), Second: plainly("second"),
 		Finds: func(word string) (bool, error) {
 			live := client.Index(ix.LiveUID(reindextest.ChangingTenant))
 			found, err := live.SearchWithContext(b.Context(), word, &meilisearch.SearchRequest{Limit: 1})

@@ -46,8 +46,8 @@ func (u *uploader) send(ctx context.Context, documents []document, body []byte) 
 
 func (u *uploader) errTooLarge(products, bytes int) error {
 	text := fmt.Sprintf("a payload of %d bytes; Config.PayloadLimit is %d", bytes, u.ix.cfg.PayloadLimit)
-	return reindex.Public(fmt.Errorf("meiliindex: %d of the products make %s: %w", products, text, reindex.ErrTooLarge),
-		fmt.Sprintf("the product is %v: it makes %s", reindex.ErrTooLarge, text))
+	err := fmt.Errorf("meiliindex: writing %d of the products makes %s: %w", products, text, reindex.ErrTooLarge)
+	return reindex.Public(err, fmt.Sprintf("the product is %v: it makes %s", reindex.ErrTooLarge, text))
 }
 
 func (u *uploader) post(ctx context.Context, body []byte) (*meilisearch.TaskInfo, error) {

@@ -23,9 +23,9 @@ type Changing struct {
 	// Plainly writes products to another live index with one bulk call of the client library. That index has the same
 	// mapping and the same products, and stores the same data. Plainly must be safe for concurrent use.
 	Plainly func(products []reindex.Product) error
-	// Beside is like Plainly for a third index, which stands for the new index of a run. A host that is to lose no changes
-	// by a run, and has no engine, writes each change to both.
-	Beside func(products []reindex.Product) error
+	// Second is like Plainly for a second such index, which stands for the new index of a run. A host that is to lose no
+	// changes by a run, and has no engine, writes each change to both.
+	Second func(products []reindex.Product) error
 	// Finds reports whether a search for a word finds a product of the tenant.
 	Finds func(word string) (bool, error)
 }
@@ -107,7 +107,7 @@ func (c Changing) rate(b *testing.B, engine *reindex.Engine) {
 
 // rateDuringRun writes batches while the engine's runs go on, one run for each side in turn: through the engine, which
 // also replays each change into the new index, with Plainly, whose changes are lost by the run, and with Plainly and
-// Beside. The runs and the changes share the processors, so a side can also be fast because it slows the run down: a
+// Second. The runs and the changes share the processors, so a side can also be fast because it slows the run down: a
 // run-ratio is the time that the runs beside the engine's changes took, divided by that of the runs beside the others.
 func (c Changing) rateDuringRun(b *testing.B, engine *reindex.Engine) {
 	b.Helper()
@@ -133,10 +133,10 @@ func (c Changing) rateDuringRun(b *testing.B, engine *reindex.Engine) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// twice writes products with Plainly and with Beside at the same time.
+// twice writes products with Plainly and with Second at the same time.
 func (c Changing) twice(products []reindex.Product) error {
 	failed := make(chan error, 1)
-	go func() { failed <- c.Beside(products) }()
+	go func() { failed <- c.Second(products) }()
 	err := c.Plainly(products)
 	return errors.Join(err, <-failed)
 }
